@@ -1,0 +1,91 @@
+"""The refusals: every expected "no" to a client, and the one table of how each is told.
+
+This file knows no transport; ``web`` and ``mcp`` turn a refusal into bytes by each class's
+``code`` (JSON-RPC; our own lie outside the range that JSON-RPC and MCP reserve) and ``status`` (HTTP).
+
+    Refusal
+      Malformed            the bytes are not one acceptable message
+      Unauthenticated      no verified credential
+      Limited              too often; ``retry_after`` seconds
+      Denied               the policy says no; carries its decision
+      Unknown              no such method, tool, prompt, resource or session
+      InvalidArguments     the arguments break the tool's schema
+      NotConnected         the connection that this call needs is missing
+      UpstreamFailed       the server behind us failed, hung or answered garbage
+      Unavailable          we cannot decide or serve now (stale policy, store down, stopping)
+      Fault                a mistake of ours; the log has the rest
+"""
+
+from gateway.policy.terms import Decision, Json
+
+
+class Refusal(Exception):
+    """An expected no. ``text`` is public; ``detail`` goes to the log only; ``reference`` is the id of the audit
+    entry that tells of it, ``""`` as long as none does.
+    """
+
+    code = -32000
+    status = 400
+    kind = "refused"
+
+    def __init__(
+        self, text: str, *, code: int | None = None, status: int | None = None, data: Json = None, detail: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = self.code if code is None else code
+        self.status = self.status if status is None else status
+        self.data = data
+        self.detail = detail
+        self.reference = ""
+
+
+class Malformed(Refusal):
+    """``request_id`` is the id to answer to, when it could be read."""
+
+    code, status, kind = -32600, 400, "malformed"
+    request_id: str | int | None = None
+
+
+class Unauthenticated(Refusal):
+    code, status, kind = -31001, 401, "unauthenticated"
+
+
+class Limited(Refusal):
+    code, status, kind = -31029, 429, "limited"
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        super().__init__(text, data={"retryAfter": retry_after})
+        self.retry_after = retry_after
+
+
+class Denied(Refusal):
+    code, status, kind = -31003, 200, "denied"
+
+    def __init__(self, text: str, decision: Decision) -> None:
+        super().__init__(text)
+        self.decision = decision
+
+
+class Unknown(Refusal):
+    code, status, kind = -32602, 200, "unknown"
+
+
+class InvalidArguments(Refusal):
+    code, status, kind = -32602, 200, "invalid_arguments"
+
+
+class NotConnected(Refusal):
+    code, status, kind = -31004, 200, "not_connected"
+
+
+class UpstreamFailed(Refusal):
+    code, status, kind = -31005, 200, "upstream_failed"
+
+
+class Unavailable(Refusal):
+    code, status, kind = -31006, 503, "unavailable"
+
+
+class Fault(Refusal):
+    code, status, kind = -32603, 500, "fault"

@@ -1,0 +1,171 @@
+"""The words of the policy: subjects, accesses, rules, links, decisions.
+
+Here belong the values that the rest of the product exchanges with the policy. This file knows
+no file format, no Casbin and no clock; everything in it is frozen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+MAIN: Final = "main"
+"""The domain of ``/mcp``, ``/sse``, ``/api`` and the pages."""
+
+SYSTEM: Final = "system"
+"""The owner of the operator's own connections and records."""
+
+NOTHING: Final[Mapping[str, Json]] = MappingProxyType({})
+
+
+class Effect(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did; closed, so that metrics may count by it."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    NO_RULE = "no_rule"
+    NO_POLICY = "no_policy"
+    STALE_POLICY = "stale_policy"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rule stands: ``policies/rules.csv:14``, ``builtin:3`` or ``grant:ID``."""
+
+    file: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A fault in a policy or config file, as one sentence that starts with its place."""
+
+    place: Place
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One ``p`` row with its provenance; ``expires`` is milliseconds since the epoch."""
+
+    subject: str
+    domain: str
+    owner: str
+    object: str
+    action: str
+    when: str
+    effect: Effect
+    place: Place
+    id: str = ""
+    responsible: str = ""
+    ticket: str = ""
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One ``g`` row: ``member`` has ``role`` in ``domain`` (``*`` = everywhere)."""
+
+    member: str
+    role: str
+    domain: str
+    place: Place
+    id: str = ""
+    responsible: str = ""
+    ticket: str = ""
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who asks, verified: ``user:EMAIL``, ``end:SERVER/SUB`` or ``server:ID``. Built in ``identity.py`` only.
+
+    ``groups`` is ``None`` when they are unknown (someone absent whose last sign-in is too old):
+    then an allow through a group is off and a deny through a group is on.
+    """
+
+    name: str
+    groups: frozenset[str] | None = frozenset()
+    claims: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    credential: str = ""
+    """Id of the key or session that proved the subject; never the secret itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a condition may ask of the thing that is used (root ``tool``).
+
+    The defaults are the worst case, for tools that nobody classified.
+    """
+
+    connector: str = ""
+    name: str = ""
+    kind: str = "tool"
+    via: str = ""
+    destructive: bool = True
+    open_world: bool = True
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The roots of the condition language.
+
+    ``args`` is ``None`` when the arguments are unknown (a listing): then a decision answers
+    whether *some* arguments could be allowed. ``env`` has ``now`` (ms since the epoch),
+    ``offset`` (minutes east of UTC, for ``hours``) and ``address`` (text). ``owner_roles`` is ``None``
+    when nobody looked them up: then a condition on them is unknown.
+    """
+
+    args: Mapping[str, Json] | None = field(default_factory=lambda: NOTHING)
+    claims: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    groups: frozenset[str] | None = frozenset()
+    tool: Tool = field(default_factory=Tool)
+    client: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    env: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    connection: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    owner_roles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One question. ``owner`` is the actual one: the subject's own name for what is his own or
+    needs no credential, another subject for a loan, ``system`` for the operator's.
+    """
+
+    subject: str
+    domain: str
+    owner: str
+    object: str
+    action: str
+    context: Context = field(default_factory=Context)
+
+
+Chain: TypeAlias = tuple[Access, ...]
+"""The accesses that must all be allowed for one call, in one policy version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a chain: ``access`` and ``rule`` are those that decided (``None``: no rule spoke)."""
+
+    allowed: bool
+    reason: Reason
+    version: str
+    rule: Rule | None = None
+    access: Access | None = None
