@@ -1,0 +1,95 @@
+"""The kinds of records and their text form: what both stores share and neither database sees through.
+
+This file must not know any database. A record is kept as one JSON text: foreign keys (dots, ``$``)
+never become names in a database, and a field added later needs no migration.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from gateway.audit import AuditEntry
+from gateway.records import ApiKey, Grant, PolicyHead, User
+from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
+
+R = TypeVar("R", User, ApiKey, Grant)
+S = TypeVar("S", bound=msgspec.Struct)
+
+_encoder = msgspec.json.Encoder()
+
+
+class Text(Generic[S]):
+    """One struct type as JSON text. ``UnicodeError`` (a ``ValueError``) for text that is not Unicode."""
+
+    def __init__(self, type: type[S]) -> None:
+        self._decoder = msgspec.json.Decoder(type)
+
+    def encode(self, value: S) -> str:
+        body = _encoder.encode(value)
+        if len(body) > MAX_RECORD:
+            raise ValueError(f"the record is {len(body)} bytes long: keep it below {MAX_RECORD}")
+        return body.decode()
+
+    def decode(self, body: str) -> S:
+        """The value; ``Unavailable`` when the database holds something else than what was put there."""
+        try:
+            return self._decoder.decode(body)
+        except msgspec.MsgspecError:
+            raise Unavailable("the database holds a damaged record: restore it from a backup") from None
+
+
+USERS, KEYS, GRANTS = "users", "keys", "grants"
+TEXTS: dict[str, Text[Any]] = {USERS: Text(User), KEYS: Text(ApiKey), GRANTS: Text(Grant)}
+HEAD = Text(PolicyHead)
+ENTRY = Text(AuditEntry)
+
+
+def known(id: str) -> str:
+    """The id; ``ValueError`` when it is empty or not Unicode."""
+    if not id:
+        raise ValueError("the id is empty: give the record an id")
+    id.encode()
+    return id
+
+
+def at_least_one(limit: int) -> int:
+    """The limit; ``ValueError`` below 1 (to databases, 0 or less means no limit at all)."""
+    if limit < 1:
+        raise ValueError(f"`limit` is {limit}: ask for 1 or more")
+    return limit
+
+
+def missing(kind: str, id: str) -> NotFound:
+    return NotFound(f"{kind}: there is no `{id}`")
+
+
+def following(head: PolicyHead, expected: int) -> PolicyHead:
+    """The head; ``ValueError`` when its version is not the one after ``expected``."""
+    if expected < 0 or head.version != expected + 1:
+        raise ValueError(f"version {head.version} does not follow {expected}: number the head {expected + 1}")
+    return head
+
+
+def content_hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: bool) -> Changes:
+    """The changes that rows of (kind, id, body or nothing for a removed record) tell of."""
+    live: dict[str, list[Any]] = {kind: [] for kind in TEXTS}
+    removed = []
+    for kind, id, body in rows:
+        if body is None:
+            removed.append((kind, id))
+        else:
+            live[kind].append(TEXTS[kind].decode(body))
+    return Changes(
+        seq=seq,
+        users=tuple(live[USERS]),
+        keys=tuple(live[KEYS]),
+        grants=tuple(live[GRANTS]),
+        removed=() if whole else tuple(removed),
+        whole=whole,
+    )
