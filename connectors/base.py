@@ -1,0 +1,159 @@
+"""The seam between the pipeline and whatever stands behind us.
+
+A connector says what it offers (its catalogue) and opens a connection for one principal;
+a connection sends one request and returns the answer. Nothing here knows policy or HTTP.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from gateway.mcp.terms import Era, Kind, Notification, Params
+from gateway.policy.terms import Tool
+
+Emit: TypeAlias = Callable[[Notification], None]
+"""Takes what the server says while a request runs (progress, log lines)."""
+
+
+class Secret:
+    """A value that prints as ``***``; ``reveal`` gives it to the one place that sends it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret cannot be copied out of the process")
+
+
+class Sharing(StrEnum):
+    PRINCIPAL = "principal"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSpec:
+    """One server behind us, as the operator's file describes it. Times are in seconds.
+
+    ``tools`` classifies tool names (exact, or with one trailing ``*``) as ``read``, ``write`` or
+    ``destructive``; what it does not name counts as destructive, unless ``trust_hints`` lets the
+    server's own annotations speak.
+    """
+
+    id: str
+    transport: str  # "stdio" | "http" | "sse"
+    command: tuple[str, ...] = ()
+    env: Mapping[str, Secret] = field(default_factory=dict)
+    cwd: str = ""
+    url: str = ""
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    sharing: Sharing = Sharing.PRINCIPAL
+    private_hosts: tuple[str, ...] = ()  # "127.0.0.1:9001", "10.0.0.0/8": the exceptions to the address guard
+    tools: Mapping[str, str] = field(default_factory=dict)
+    trust_hints: bool = False
+    open_world: bool = True
+    tags: tuple[str, ...] = ()
+    era: Era | None = None  # None = found out, and remembered once proven
+    timeout: float = 60.0
+    start_timeout: float = 20.0
+    max_processes: int = 16
+    idle_after: float = 300.0
+
+    @property
+    def owned_by_system(self) -> bool:
+        """Whether the operator's own credential is used (``own`` is ``system``, otherwise ``self``)."""
+        return bool(self.headers or self.env)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A tool, prompt, resource or resource template of one connector.
+
+    ``name`` is the connector's own name for it (a URI for resources, a URI template for templates);
+    ``definition`` is what the server sent, unknown fields included; ``level`` is ``read`` or ``write``;
+    ``facts`` is what conditions may ask.
+    """
+
+    connector: str
+    kind: Kind
+    name: str
+    definition: Params
+    level: str
+    facts: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All that a connector offers to one principal, in the server's order."""
+
+    items: Mapping[Kind, tuple[Item, ...]]
+    capabilities: Params = field(default_factory=dict)
+    instructions: str = ""
+
+
+class Event(StrEnum):
+    TOOLS = "tools"
+    PROMPTS = "prompts"
+    RESOURCES = "resources"
+    UPDATED = "updated"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something behind us changed: a list, or (``UPDATED``) the resource ``uri``.
+    ``principal`` is the one concerned, ``""`` for everybody."""
+
+    connector: str
+    event: Event
+    principal: str = ""
+    uri: str = ""
+
+
+class UpstreamError(Exception):
+    """The server answered with a JSON-RPC error: told to the client as it is (code, message, data)."""
+
+    def __init__(self, code: int, message: str, data: object = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+
+class Connection(Protocol):
+    """Open for one principal; closing and reopening is the connector's business."""
+
+    async def send(self, method: str, params: Params, emit: Emit) -> Params:
+        """The ``result`` object of one request, unknown fields included, in the era of ``Connection.era``.
+        Cancelling the awaiting task cancels the request behind us. Raises ``UpstreamError``,
+        ``UpstreamFailed``."""
+
+    @property
+    def era(self) -> Era: ...
+
+
+class Connector(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    def owners(self, subject: str) -> tuple[str, ...]:
+        """Whose connection could serve ``subject``, best first (``subject`` itself where no credential is needed)."""
+
+    async def catalogue(self, principal: str) -> Catalogue:
+        """What it offers; remembered, refreshed when the server says so. Raises ``UpstreamFailed``."""
+
+    async def open(self, principal: str, owner: str) -> Connection:
+        """A connection for ``principal`` on ``owner``'s credential. Raises ``UpstreamFailed``, ``NotConnected``."""
+
+    def watch(self, listener: Callable[[Change], None]) -> None:
+        """Call ``listener`` for every change from now on."""
+
+    async def close(self) -> None:
+        """End every session and child process; calls in flight fail with ``UpstreamFailed``."""
