@@ -1,0 +1,309 @@
+"""From a config folder and the environment to ``Settings``, or to every problem at once.
+
+Here stand the settings by name, their defaults, and what production demands (architecture.md §8).
+"""
+
+import ipaddress
+import os
+import re
+import secrets as randomness
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from connectors.base import Secret
+from gateway.identity import normal_email
+from gateway.policy.terms import Place, Problem
+from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
+from gateway.settings.upstreams import read_servers, read_upstreams
+from gateway.settings.values import References, Table, read_secret, suggestion
+
+T = TypeVar("T")
+
+DEFAULT_BIND: Final = "127.0.0.1:4001"
+DEFAULT_ADMIN: Final = "admin@example.com"
+LEAST_SECRET_LENGTH: Final = 32
+FILES: Final = ("ostiary.toml", "upstreams.toml", "servers.toml")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?")
+_SECRET_ID: Final = re.compile(r"[a-z0-9-]{1,32}")
+_DATABASE: Final = re.compile(r"[a-z0-9_]{1,60}")
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """What ``folder`` (``ostiary.toml``, ``upstreams.toml``, ``servers.toml``) and ``environ`` set.
+
+    In development without a secret, one is made in the state folder and used from then on. Raises
+    ``SettingsError`` with every problem there is.
+    """
+    folder = folder.resolve()
+    if not folder.is_dir():
+        sentence = "there is no such folder; `ostiary init DIR` writes one with commented samples"
+        raise SettingsError([Problem(Place(folder.name), sentence)])
+    return _Loading(folder, environ).settings()
+
+
+class _Loading:
+    """One reading of the folder; ``problems`` and ``notes`` gather on the way."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.folder, self.root = folder, folder.parent
+        self.environ = environ
+        self.references = References(self.root, environ)
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+
+    def settings(self) -> Settings:
+        top = self._file("ostiary.toml", required=True)
+        server, store, policy = top.table("server"), top.table("store"), top.table("policy")
+        host, port = self._bind(server)
+        mode = self._mode(server, host)
+        store_settings = self._store(store)
+        upstreams = read_upstreams(self._file("upstreams.toml"), self.references, self.root)
+        settings = Settings(
+            folder=self.folder,
+            root=self.root,
+            mode=mode,
+            name=server.parsed("name", _name, "ostiary"),
+            host=host,
+            port=port,
+            public_url=self._public_url(server, mode, host, port),
+            trusted_proxies=server.texts("trusted_proxies", _network),
+            allowed_hosts=server.texts("allowed_hosts", _host),
+            allowed_origins=server.texts("allowed_origins", _origin),
+            secrets=self._secrets(server, mode, store_settings),
+            accept_key_in_query=server.flag("accept_key_in_query", True),
+            keepalive_s=server.number("keepalive_s", 25, 1, 300),
+            max_body_bytes=server.integer("max_body_bytes", 10 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
+            stale_after_s=server.number("stale_after_s", 30, 3, 3600),
+            store=store_settings,
+            policy_folder=self._policy(policy, mode),
+            audit=self._audit(top.table("audit")),
+            admin_email=self._admin(top.table("admin")),
+            upstreams=upstreams,
+            servers=read_servers(self._file("servers.toml"), upstreams),
+            notes=tuple(self.notes),
+        )
+        for table in (top, server, store, policy):
+            table.close()
+        self._refuse_strays()
+        if self.problems:
+            raise SettingsError(
+                sorted(self.problems, key=lambda problem: (problem.place.file, problem.place.line or 0))
+            )
+        return settings
+
+    def _file(self, name: str, *, required: bool = False) -> Table:
+        return Table.of_file(self.folder / name, f"{self.folder.name}/{name}", self.problems, required=required)
+
+    def _refuse_strays(self) -> None:
+        """A file whose name has a slip would be missed by nobody."""
+        for path in self.folder.glob("[!.]*.toml"):
+            if path.name not in FILES:
+                sentence = f"no settings are read from here{suggestion(path.name, FILES)}"
+                self.problems.append(Problem(Place(f"{self.folder.name}/{path.name}"), sentence))
+
+    def _bind(self, server: Table) -> tuple[str, int]:
+        host, port = server.parsed("bind", _bind, _bind(DEFAULT_BIND))
+        return host, self._variable("PORT", _port, port)
+
+    def _mode(self, server: Table, host: str) -> Mode:
+        exposed = self._exposure(host)
+        chosen = server.choice("mode", Mode, Mode.PRODUCTION if exposed else Mode.DEVELOPMENT)
+        if exposed and chosen is Mode.DEVELOPMENT:
+            server.problem(f"mode `development` is not to be had while {exposed}; remove the line", "mode")
+            return Mode.PRODUCTION
+        if chosen is Mode.PRODUCTION:
+            self.notes.append(
+                "production: the policy in force is the one in the store; `ostiary policy apply` changes it"
+            )
+        return chosen
+
+    def _exposure(self, host: str) -> str:
+        if self.environ.get("MONGODB_URI"):
+            return "`MONGODB_URI` is set"
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return "" if loopback else f"`bind` opens `{host}` to other machines"
+
+    def _public_url(self, server: Table, mode: Mode, host: str, port: int) -> str:
+        default = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        url = server.parsed("public_url", _origin, default)
+        if mode is Mode.PRODUCTION and not url.startswith("https://"):
+            server.problem(
+                "production needs `public_url`, the https address under which clients reach this server", "public_url"
+            )
+        return url
+
+    def _store(self, store: Table) -> StoreSettings:
+        uri = self.environ.get("MONGODB_URI", "")
+        if uri and not uri.startswith(("mongodb://", "mongodb+srv://")):
+            self._environment_problem("MONGODB_URI", "is to start with `mongodb://` or `mongodb+srv://`")
+        return StoreSettings(
+            path=self.root / store.parsed("path", _database_file, "var/ostiary.db"),
+            uri=Secret(uri) if uri else None,
+            database=self._variable("MONGODB_DB", _database, "ostiary"),
+        )
+
+    def _secrets(self, server: Table, mode: Mode, store: StoreSettings) -> tuple[MasterSecret, ...]:
+        before = len(self.problems)
+        found = [each for entry in server.tables("secret") if (each := self._secret(entry)) is not None]
+        if len({each.id for each in found}) != len(found):
+            server.problem("two secrets have one id", "secret")
+        if found or len(self.problems) > before:
+            return tuple(found)
+        if mode is Mode.PRODUCTION:
+            server.problem(
+                'production needs `secret`, such as `secret = [{ id = "a", env = "OSTIARY_SECRET" }]`', "secret"
+            )
+            return ()
+        return self._development_secret(store.path.with_suffix(".secret"))
+
+    def _secret(self, entry: Table) -> MasterSecret | None:
+        id = entry.parsed("id", _secret_id, "")
+        if not entry.has("id"):
+            entry.problem('a secret needs an `id`, such as `id = "a"`')
+        value = entry.reference(self.references, more=("id",))
+        if value is not None and len(value.reveal()) < LEAST_SECRET_LENGTH:
+            entry.problem(
+                f"secret `{id}` is shorter than {LEAST_SECRET_LENGTH} characters; `openssl rand -base64 32` makes one"
+            )
+        return None if value is None else MasterSecret(id, value)
+
+    def _development_secret(self, path: Path) -> tuple[MasterSecret, ...]:
+        name = os.path.relpath(path, self.root)
+        try:
+            if _create_secret(path):
+                self.notes.append(f"development: a new secret stands in {name}; without it every API key is void")
+            return (MasterSecret("development", read_secret(path, name)),)
+        except OSError as error:
+            self.problems.append(
+                Problem(Place(name), f"cannot be written: {(error.strerror or 'unknown error').lower()}")
+            )
+        except ValueError as error:
+            self.problems.append(Problem(Place(name), f"development secret: {error}"))
+        return ()
+
+    def _policy(self, policy: Table, mode: Mode) -> Path:
+        path = self.root / policy.parsed("folder", _path, "policies")
+        if mode is Mode.DEVELOPMENT and not path.is_dir():
+            policy.problem(f"there is no policy folder `{os.path.relpath(path, self.root)}`", "folder")
+        return path
+
+    def _audit(self, audit: Table) -> AuditSettings:
+        jsonl = audit.parsed("jsonl", _path, "off")
+        target = {"off": "", "stdout": "stdout"}.get(jsonl, str(self.root / jsonl))
+        settings = AuditSettings(target, audit.integer("retention_days", 90, 1, 36_500))
+        audit.close()
+        return settings
+
+    def _admin(self, admin: Table) -> str:
+        email = admin.parsed("email", normal_email, DEFAULT_ADMIN)
+        admin.close()
+        return self._variable("MCP_ADMIN_EMAIL", normal_email, email)
+
+    def _variable(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """An environment variable that wins over ``default``; an empty one counts as not set."""
+        text = self.environ.get(name, "")
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._environment_problem(name, str(error))
+            return default
+
+    def _environment_problem(self, name: str, sentence: str) -> None:
+        self.problems.append(Problem(Place(f"environment variable {name}"), sentence))
+
+
+def _create_secret(path: Path) -> bool:
+    """Whether a new secret was written: whole, private, and never over an old one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        return False
+    draft = path.with_name(f"{path.name}.{randomness.token_hex(8)}")
+    draft.touch(mode=0o600, exist_ok=False)
+    try:
+        draft.write_text(randomness.token_urlsafe(32) + "\n")
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
+
+
+def _bind(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if bare != "localhost":
+        try:
+            ipaddress.ip_address(bare)
+        except ValueError:
+            raise ValueError(f"`{text}` is not an IP address and a port such as `{DEFAULT_BIND}`") from None
+        if (":" in bare) != (bare != host):
+            raise ValueError(f"`{text}`: an IPv6 address, and only that, stands in brackets: `[::1]:4001`")
+    return bare, _port(port)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 65_536):
+        raise ValueError(f"`{text}` is not a port between 1 and 65535")
+    return int(text)
+
+
+def _origin(text: str) -> str:
+    """``scheme://host[:port]`` in lower case, without a slash at the end."""
+    plain = text.lower().removesuffix("/")
+    scheme, _, rest = plain.partition("://")
+    if scheme not in ("http", "https") or _HOST.fullmatch(rest) is None or not urlsplit(plain).hostname:
+        raise ValueError(f"`{text}` is not an address such as `https://mcp.example.com` (no path, no user name)")
+    return plain
+
+
+def _host(text: str) -> str:
+    if _HOST.fullmatch(text.lower()) is None:
+        raise ValueError(f"`{text}` is not a `host` or `host:port`")
+    return text.lower()
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    network = ipaddress.ip_network(text)
+    if network.prefixlen == 0:
+        raise ValueError(f"`{text}` trusts everybody; name the addresses of your proxies")
+    return network
+
+
+def _name(text: str) -> str:
+    if _NAME.fullmatch(text) is None:
+        raise ValueError(f"`{text}` is not a name of up to 64 letters, digits, spaces and `._-`")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("is not a path")
+    return text
+
+
+def _database_file(text: str) -> str:
+    if "://" in text:
+        raise ValueError("is a file; for MongoDB set MONGODB_URI")
+    if Path(text).name in ("", "..") or Path(text).suffix == ".secret":
+        raise ValueError(f"`{text}` is not the path of a database file, such as `var/ostiary.db`")
+    return _path(text)
+
+
+def _secret_id(text: str) -> str:
+    if _SECRET_ID.fullmatch(text) is None:
+        raise ValueError(f"`{text}` is not an id of a to z, 0 to 9 and hyphens")
+    return text
+
+
+def _database(text: str) -> str:
+    if _DATABASE.fullmatch(text) is None:
+        raise ValueError(f"`{text}` is not a database name of a to z, 0 to 9 and `_`")
+    return text

@@ -1,0 +1,117 @@
+"""What an operator has set, as frozen values. No file, no environment, no default that hides a fault."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from connectors.base import Secret, UpstreamSpec
+from gateway.identity import KeyRing
+from gateway.policy.terms import Problem
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``problems`` names every fault with its file and line."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class Mode(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class ServerMode(StrEnum):
+    """How a server presents what it offers: one upstream as if it stood there itself, or many side by side."""
+
+    UPSTREAM = "upstream"
+    DIRECT = "direct"
+
+
+class Names(StrEnum):
+    """Whether clients see ``tool`` or ``upstream__tool``."""
+
+    BARE = "bare"
+    PREFIXED = "prefixed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """One server that we offer under ``/mcp/ID``."""
+
+    id: str
+    upstreams: tuple[str, ...]
+    mode: ServerMode
+    names: Names
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterSecret:
+    """One of the secrets that keys are hashed with; the first in the list is the current one."""
+
+    id: str
+    value: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where records live: ``uri`` (MongoDB) when it is set, otherwise the file ``path`` (SQLite)."""
+
+    path: Path
+    uri: Secret | None
+    database: str
+
+    @property
+    def target(self) -> Secret:
+        """What ``open_store`` takes; a secret, because a URI may hold a password."""
+        return self.uri or Secret(str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file."""
+
+    jsonl: str
+    retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was set. Times are in seconds, sizes in bytes; every path is absolute."""
+
+    folder: Path
+    root: Path
+    mode: Mode
+    name: str
+    host: str
+    port: int
+    public_url: str
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    secrets: tuple[MasterSecret, ...]
+    accept_key_in_query: bool
+    keepalive_s: float
+    max_body_bytes: int
+    stale_after_s: float
+    store: StoreSettings
+    policy_folder: Path
+    audit: AuditSettings
+    admin_email: str
+    upstreams: tuple[UpstreamSpec, ...]
+    servers: tuple[ServerSpec, ...]
+    notes: tuple[str, ...] = ()
+    """What the operator should hear at start, one sentence each."""
+
+    def key_ring(self) -> KeyRing:
+        """The ring over the operator's secrets."""
+        return KeyRing([(secret.id, secret.value.reveal().encode()) for secret in self.secrets])
+
+    @property
+    def bind(self) -> str:
+        """``host:port``, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
