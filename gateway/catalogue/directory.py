@@ -1,0 +1,239 @@
+"""Where things are: the servers of this gateway, the connectors of each, and what they offer to whom.
+
+The directory asks the connectors, remembers the merged views until a connector says that something
+changed, and never lets one dead server behind us delay the others for longer than its patience. It knows
+no policy.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
+
+from connectors.base import Catalogue, Change, Connector, Event, UpstreamError
+from gateway.catalogue.views import Source, View, merge
+from gateway.errors import Refusal, Unknown
+
+PATIENCE_S: Final = 5.0
+"""How long the first list waits for a connector that does not answer; its items follow when it does."""
+
+GLANCE_S: Final = 0.3
+"""How long an opening client waits for those not heard yet: its first answer comes soon after our start."""
+
+AGAIN_S: Final = 5.0
+"""How long a connector that failed is left alone before it is asked again."""
+
+KEPT: Final = 10_000
+"""Views, and catalogues, remembered at most; the oldest go first."""
+
+ROUNDS: Final = 3
+"""How often a catalogue is asked for again because it changed while it was being read."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An MCP server that this gateway offers. ``prefixed`` tools are called ``connector__tool``."""
+
+    id: str
+    connectors: tuple[str, ...]
+    prefixed: bool = True
+    instructions: str = ""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a connector last said to one principal; ``fresh`` until it changes, ``failed_at`` when it last failed."""
+
+    catalogue: Catalogue | None = None
+    fresh: bool = False
+    failed_at: float | None = None
+
+
+class Directory:
+    """The servers, and for each and each principal the merged view; warm ones are remembered.
+
+    It watches every connector: who wants to hear of changes when the old views are already forgotten
+    uses ``watch`` here. ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        servers: Iterable[Server],
+        connectors: Iterable[Connector],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE_S,
+    ) -> None:
+        self._connectors: Mapping[str, Connector] = {connector.id: connector for connector in connectors}
+        self._servers: Mapping[str, Server] = {server.id: server for server in servers}
+        self._clock = clock
+        self._patience = patience
+        self._known: Mapping[str, dict[str, _Known]] = {id: {} for id in self._connectors}
+        self._views: dict[str, dict[str, View]] = {id: {} for id in self._servers}
+        self._former: dict[str, dict[str, View]] = {id: {} for id in self._servers}
+        self._shared: WeakValueDictionary[tuple[object, ...], View] = WeakValueDictionary()
+        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._hanging: set[str] = set()
+        self._changes = dict.fromkeys(self._connectors, 0)
+        self._listeners: list[Callable[[Change], None]] = []
+        for connector in self._connectors.values():
+            connector.watch(self._changed)
+
+    def server(self, domain: str) -> Server:
+        """The server of a domain; raises ``Unknown`` (404)."""
+        if (server := self._servers.get(domain)) is None:
+            raise Unknown("there is no such server", code=-32600, status=404)
+        return server
+
+    def instructions(self, domain: str, view: View) -> str:
+        """The operator's words for a server, or those of its only connector."""
+        said = [catalogue.instructions for _, catalogue in view.sources if catalogue is not None]
+        return self.server(domain).instructions or (said[0] if len(view.sources) == len(said) == 1 else "")
+
+    async def view(self, domain: str, principal: str) -> View:
+        """What a server offers to ``principal``; does not wait when it is remembered. Raises ``Unknown``."""
+        view = self._views.get(domain, {}).get(principal)
+        if view is None:
+            return await self._look(self.server(domain), principal)
+        if view.missing:
+            self._ask_again(view.missing, principal)
+        return view
+
+    async def glance(self, domain: str, principal: str) -> View:
+        """As ``view``, for who only wants to know what a server is like: waits ``GLANCE_S`` for those not heard yet,
+        who then go on in the background. Raises ``Unknown``.
+        """
+        server = self.server(domain)
+        if domain in self._views and principal in self._views[domain]:
+            return await self.view(domain, principal)
+        known = [(id, self._of(id, principal)) for id in server.connectors]
+        unheard = [self._ask(id, principal) for id, each in known if not each.fresh and each.failed_at is None]
+        if unheard:
+            await asyncio.wait(unheard, timeout=GLANCE_S)
+        return self._merged(server, principal)
+
+    def former(self, domain: str, principal: str) -> View | None:
+        """The view that a change made obsolete last, for telling whom the change concerns."""
+        return self._former[domain].get(principal)
+
+    def watch(self, listener: Callable[[Change], None]) -> None:
+        """Call ``listener`` for every change from now on, when the next ``view`` will show it."""
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        """Stop asking; the connectors themselves are closed by who made them."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    # -- looking
+
+    async def _look(self, server: Server, principal: str) -> View:
+        asked = {id: self._ask(id, principal) for id in server.connectors if not self._of(id, principal).fresh}
+        if patiently := [task for id, task in asked.items() if id not in self._hanging]:
+            await asyncio.wait(patiently, timeout=self._patience)
+        self._hanging.update(id for id, task in asked.items() if not task.done())
+        view = self._merged(server, principal)
+        if all((id, principal) in self._asking or self._of(id, principal).failed_at is not None for id in view.missing):
+            _keep(self._views[server.id], principal, view)
+        return view
+
+    def _merged(self, server: Server, principal: str) -> View:
+        """The view of what is known now; principals to whom the connectors say the same share one."""
+        known = [(id, self._of(id, principal)) for id in server.connectors]
+        missing = frozenset(id for id, each in known if not each.fresh)
+        same = (server.id, missing, *(id(each.catalogue) for _, each in known))
+        if (view := self._shared.get(same)) is None:
+            sources: list[Source] = [(self._connectors[id], each.catalogue) for id, each in known]
+            view = self._shared[same] = merge(sources, prefixed=server.prefixed, missing=missing)
+        return view
+
+    def _of(self, id: str, principal: str) -> _Known:
+        known = self._known[id].get(principal)
+        return _keep(self._known[id], principal, _Known()) if known is None else known
+
+    # -- asking
+
+    def _ask(self, id: str, principal: str) -> asyncio.Task[None]:
+        """The one task that asks a connector for a principal's catalogue."""
+        task = self._asking.get((id, principal))
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._hear(id, principal), name=f"catalogue of {id}")
+            self._asking[id, principal] = task
+            task.add_done_callback(lambda done: self._heard(id, principal, done))
+        return task
+
+    def _ask_again(self, missing: Iterable[str], principal: str) -> None:
+        for id in missing:
+            failed_at = self._of(id, principal).failed_at
+            if failed_at is not None and self._clock() - failed_at >= AGAIN_S:
+                self._ask(id, principal)
+
+    async def _hear(self, id: str, principal: str) -> None:
+        for _ in range(ROUNDS):
+            changes = self._changes[id]
+            catalogue = await self._connectors[id].catalogue(principal)
+            if changes == self._changes[id]:
+                break
+        known = self._of(id, principal)
+        known.catalogue, known.fresh, known.failed_at = catalogue, changes == self._changes[id], None
+
+    def _heard(self, id: str, principal: str, task: asyncio.Task[None]) -> None:
+        self._asking.pop((id, principal))
+        self._hanging.discard(id)
+        if task.cancelled():
+            return
+        if (failure := task.exception()) is not None:
+            expected = isinstance(failure, Refusal | UpstreamError)
+            log.warning("%s does not say what it offers: %s", id, failure, exc_info=None if expected else failure)
+            self._of(id, principal).failed_at = self._clock()
+        elif self._forget(id, principal):
+            for event in (Event.TOOLS, Event.PROMPTS, Event.RESOURCES):
+                self._announce(Change(id, event, principal))
+
+    # -- changes
+
+    def _changed(self, change: Change) -> None:
+        if change.event is not Event.UPDATED:
+            self._changes[change.connector] += 1
+            for principal, known in self._known[change.connector].items():
+                if change.principal in ("", principal):
+                    known.fresh, known.failed_at = False, None
+            self._forget(change.connector, change.principal)
+        self._announce(change)
+
+    def _forget(self, id: str, principal: str) -> bool:
+        """Forget the views in which a connector's items stand; whether there was any."""
+        forgotten = False
+        for server in self._servers.values():
+            if id not in server.connectors:
+                continue
+            views = self._views[server.id]
+            if views and not principal:
+                forgotten = True
+                former = self._former[server.id] | views
+                self._views[server.id], self._former[server.id] = {}, former if len(former) <= KEPT else views
+            elif principal in views:
+                forgotten = True
+                _keep(self._former[server.id], principal, views.pop(principal))
+        return forgotten
+
+    def _announce(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
+
+
+def _keep(kept: dict[str, T], key: str, value: T) -> T:
+    """Put ``value`` last, and let the first go when there are too many."""
+    kept[key] = value
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
+    return value

@@ -1,0 +1,165 @@
+"""One server as one principal finds it: the catalogues of its connectors under the names that clients see.
+
+Pure: values in, values out. It knows nothing of policy (what is offered is not yet what is allowed),
+and does not ask connectors anything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, TypeAlias
+
+from connectors.base import Catalogue, Connector, Item
+from gateway.mcp.names import climbs, object_name, public_names
+from gateway.mcp.schema import Arguments
+from gateway.mcp.terms import Kind, Params
+from gateway.policy.terms import Json
+
+Source: TypeAlias = tuple[Connector, Catalogue | None]
+"""A connector and what it offers; ``None`` when it has never said so."""
+
+_WITH_LISTS: Final = ("tools", "prompts", "resources")
+_WITHOUT: Final = ("completions", "logging")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An item as one server offers it: ``name`` is what clients see, ``object`` what the policy sees."""
+
+    connector: Connector
+    item: Item
+    name: str
+    object: str
+
+    @cached_property
+    def definition(self) -> Params:
+        """What a list shows; shared, not to be changed."""
+        named = self.item.kind in (Kind.TOOL, Kind.PROMPT)
+        return {**self.item.definition, "name": self.name} if named else self.item.definition
+
+    @cached_property
+    def schema(self) -> Json:
+        """What its arguments must be: a tool's own schema; a prompt's arguments are text (MCP 2025-11-25, prompts)."""
+        if self.item.kind is Kind.PROMPT:
+            return _prompt_schema(self.item.definition.get("arguments"))
+        return self.item.definition.get("inputSchema")
+
+    @cached_property
+    def arguments(self) -> Arguments:
+        """The check of a tool's or prompt's arguments, compiled at its first use."""
+        return Arguments(self.schema)
+
+
+@dataclass(frozen=True, weakref_slot=True, slots=True)
+class View:
+    """All that a server offers to one principal. ``missing`` are connectors whose word is absent or old."""
+
+    sources: tuple[Source, ...]
+    listed: Mapping[Kind, tuple[Offer, ...]]
+    by_name: Mapping[tuple[Kind, str], Offer]
+    missing: frozenset[str] = frozenset()
+
+    def find(self, kind: Kind, name: str) -> Offer | None:
+        """The offer of a tool or prompt by its public name, of a resource by URI, of a template as it is written.
+
+        A resource that nobody lists belongs to the template that fits it best, or to the only connector. A URI
+        that climbs (``..``) is nobody's, since a policy on its beginning would not know where it leads.
+        """
+        found = self.by_name.get((kind, name))
+        if found is None and kind is Kind.RESOURCE and not climbs(name):
+            found = self._unlisted(name)
+        return found
+
+    def _unlisted(self, uri: str) -> Offer | None:
+        fitting = [offer for offer in self.listed[Kind.TEMPLATE] if fits(offer.item.name, uri)]
+        if fitting:
+            return _resource(max(fitting, key=lambda offer: len(literal_prefix(offer.item.name))), uri)
+        if len(self.sources) != 1:
+            return None
+        offers = (*self.listed[Kind.RESOURCE], *self.listed[Kind.TEMPLATE])
+        return _resource(offers[0], uri) if offers else None
+
+    @property
+    def capabilities(self) -> Params:
+        """What the server can do: the union over its connectors. One not heard from yet may do anything."""
+        known = [catalogue.capabilities for _, catalogue in self.sources if catalogue is not None]
+        unheard = len(known) < len(self.sources)
+        merged: Params = {
+            name: {"listChanged": True} for name in _WITH_LISTS if unheard or any(name in each for each in known)
+        }
+        if isinstance(resources := merged.get("resources"), dict):
+            resources["subscribe"] = unheard or any(_subscribes(each) for each in known)
+        merged.update({name: {} for name in _WITHOUT if unheard or any(name in each for each in known)})
+        return merged
+
+
+def merge(sources: Sequence[Source], *, prefixed: bool, missing: frozenset[str] = frozenset()) -> View:
+    """The view over ``sources``, in their order. Of a URI that several offer, the first keeps it."""
+    items = {
+        kind: [(connector, item) for connector, catalogue in sources for item in _items(catalogue, kind)]
+        for kind in Kind
+    }
+    listed = {kind: tuple(_offers(kind, found, prefixed=prefixed)) for kind, found in items.items()}
+    by_name = {(kind, offer.name): offer for kind, offers in listed.items() for offer in offers}
+    return View(tuple(sources), listed, by_name, missing)
+
+
+def literal_prefix(template: str) -> str:
+    """What every URI of a template begins with (RFC 6570)."""
+    return template.partition("{")[0]
+
+
+def fits(template: str, uri: str) -> bool:
+    """Whether the literal parts of a template stand in ``uri`` in their order: in linear time, and generous
+    about what a variable may hold, since this only finds the connector to ask.
+    """
+    first, *others = (part.rpartition("}")[2] for part in template.split("{"))
+    if not others:
+        return uri == template
+    if not uri.startswith(first) or len(uri) < len(first) + len(others[-1]) or not uri.endswith(others[-1]):
+        return False
+    at, end = len(first), len(uri) - len(others[-1])
+    for part in others[:-1]:
+        if (at := uri.find(part, at, end)) < 0:
+            return False
+        at += len(part)
+    return True
+
+
+def _items(catalogue: Catalogue | None, kind: Kind) -> Iterable[Item]:
+    return () if catalogue is None else catalogue.items.get(kind, ())
+
+
+def _offers(kind: Kind, found: Sequence[tuple[Connector, Item]], *, prefixed: bool) -> Iterable[Offer]:
+    if kind in (Kind.TOOL, Kind.PROMPT):
+        names = public_names([(item.connector, item.name) for _, item in found], prefixed=prefixed)
+    else:
+        found = [(connector, item) for connector, item in found if not climbs(item.name)]
+        names = [item.name for _, item in found]
+    seen: set[str] = set()
+    for (connector, item), name in zip(found, names, strict=True):
+        if name not in seen:
+            seen.add(name)
+            yield Offer(connector, item, name, object_name(item.connector, item.kind, item.name))
+
+
+def _prompt_schema(arguments: Json) -> Json:
+    named = [each for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
+    return {
+        "type": "object",
+        "properties": {str(each.get("name")): {"type": "string"} for each in named},
+        "required": [str(each.get("name")) for each in named if each.get("required") is True],
+        "additionalProperties": {"type": "string"},
+    }
+
+
+def _resource(like: Offer, uri: str) -> Offer:
+    """The resource ``uri`` of the connector of ``like``, with the facts of ``like``."""
+    facts = replace(like.item.facts, name=uri, kind=Kind.RESOURCE.value)
+    item = replace(like.item, kind=Kind.RESOURCE, name=uri, definition={"uri": uri}, facts=facts)
+    return Offer(like.connector, item, uri, object_name(item.connector, item.kind, item.name))
+
+
+def _subscribes(capabilities: Params) -> bool:
+    resources = capabilities.get("resources")
+    return isinstance(resources, dict) and resources.get("subscribe") is True

@@ -1,0 +1,191 @@
+"""The one door: every MCP request passes ``Pipeline.handle``, asks the policy, and leaves one audit entry.
+
+    still valid? → how often? → which item? → may he? → do the arguments fit? → connect, send → answer
+
+The first two stand here, because they come before everything that could be probed; the others, and why they come
+in this order, in ``steps.py``. This file knows no transport and no database. It reads the follower's
+snapshot once per call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from connectors.base import Change, Emit, Event, UpstreamError
+from gateway.audit.masking import Hash
+from gateway.audit.trail import Audit
+from gateway.catalogue import Directory
+from gateway.errors import Fault, Refusal, Unauthenticated, Unavailable
+from gateway.follower import Snapshot, now_ms
+from gateway.identity import INVALID, missing
+from gateway.mcp.terms import Call, Notification, Params, Request, Response, Step
+from gateway.pipeline import answers
+from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.chain import environment
+from gateway.pipeline.judge import Judge
+from gateway.pipeline.news import list_changed, updated
+from gateway.pipeline.passage import Origin, Passage
+from gateway.pipeline.steps import Steps, Way
+from gateway.policy.engine import Policy
+from gateway.policy.terms import Decision, Reason, Subject
+
+__all__ = ["Origin", "Pipeline"]
+
+FREE: Final = (Step.OPEN, Step.PING)
+
+log = logging.getLogger(__name__)
+
+
+class Following(Protocol):
+    """Whoever keeps the snapshot current (``gateway/follower.py``)."""
+
+    @property
+    def current(self) -> Snapshot: ...
+
+
+class Pipeline:
+    """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
+    ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show.
+    """
+
+    def __init__(
+        self,
+        follower: Following,
+        directory: Directory,
+        audit: Audit,
+        *,
+        hashed: Hash,
+        server_info: Params,
+        stale_after: float,
+        node: str = "",
+        offset: int = 0,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._follower = follower
+        self._directory = directory
+        self._audit = audit
+        self._hashed = hashed
+        self._stale_after_ms = stale_after * 1000
+        self._node = node
+        self._offset = offset
+        self._now = clock
+        self._buckets = Buckets()
+        self._steps = Steps(directory, self._buckets, server_info=server_info)
+
+    def identify(self, offered: str | None) -> Subject:
+        """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
+        snapshot, now = self._follower.current, self._now()
+        if offered is None:
+            raise missing()
+        if self._is_stale(snapshot, now):
+            raise answers.stale()
+        return snapshot.identities.authenticate(offered, now)
+
+    async def handle(self, call: Call, subject: Subject, origin: Origin, emit: Emit) -> Params:
+        """The ``result`` of a call in the client's era (``{}`` for what expects none). Leaves one audit entry.
+
+        For ``subscriptions/listen`` it is the part of the wish that will be served. Raises ``Refusal``, but not
+        what ``answers.py`` tells as a result, and ``UpstreamError`` when the server behind us said so.
+        """
+        passage = self._enter(call, subject, origin)
+        try:
+            return await self._pass(call, subject, origin, emit, passage)
+        except asyncio.CancelledError:
+            passage.outcome = "cancelled"
+            raise
+        except UpstreamError as error:
+            passage.outcome, passage.error = "upstream_error", str(error.code)
+            raise answers.in_era(error, call) from error
+        except Refusal as refusal:
+            passage.refused(refusal)
+            if refusal.detail:
+                log.warning("%s: %s: %r", passage.id, refusal.kind, refusal.detail)
+            if answers.is_told_as_result(call, refusal):
+                return self._steps.shaped(answers.as_result(refusal), call)
+            raise
+        except Exception:
+            log.exception("%s: fault in `%s`", passage.id, passage.method)
+            raise self._fault(passage) from None
+        finally:
+            self._audit.record(passage.entry(self._hashed, self._node))
+
+    async def refuse(
+        self, refusal: Refusal, origin: Origin, *, domain: str, subject: Subject | None = None, method: str = ""
+    ) -> None:
+        """Leave the audit entry of a request that was refused before it became a call; nothing when it has one."""
+        if not refusal.reference:
+            now = self._now()
+            passage = Passage(self._audit.new_id(now), now, origin, domain, method)
+            passage.subject = subject or passage.subject
+            passage.refused(refusal)
+            self._audit.record(passage.entry(self._hashed, self._node))
+
+    async def changes(self, change: Change, subject: Subject, domain: str) -> list[Notification]:
+        """What a change behind us means for ``subject`` on one server: nothing, where he may see nothing of it."""
+        snapshot, now = self._follower.current, self._now()
+        if change.principal not in ("", subject.name) or self._is_stale(snapshot, now):
+            return []
+        if not snapshot.identities.still_valid(subject, now):
+            return []
+        judge = self._judge(snapshot.policy, subject, domain, now, "")
+        view = await self._directory.view(domain, subject.name)
+        if change.event is Event.UPDATED:
+            return updated(change, judge, view)
+        former = self._directory.former(domain, subject.name)
+        return list_changed(change, judge, (view,) if former is None else (view, former))
+
+    async def release(self, subject: Subject, domain: str, uris: Iterable[str]) -> None:
+        """End subscriptions that ``handle`` made, one each: for whoever no longer wants them, or has gone.
+
+        ``resources/unsubscribe`` itself is only acknowledged, since the door does not know who holds what.
+        """
+        judge = self._judge(self._follower.current.policy, subject, domain, self._now(), "")
+        await self._steps.release(judge, uris)
+
+    async def _pass(self, call: Call, subject: Subject, origin: Origin, emit: Emit, passage: Passage) -> Params:
+        snapshot = self._follower.current
+        policy = snapshot.policy
+        passage.policy, passage.readable = policy.version, policy.readable
+        if self._is_stale(snapshot, passage.at):
+            passage.decision = Decision(False, Reason.STALE_POLICY, policy.version)
+            raise answers.stale()
+        if not snapshot.identities.still_valid(subject, passage.at):
+            raise Unauthenticated(INVALID)
+        if self._audit.full:
+            raise Unavailable("calls cannot be recorded now; try again later")
+        judge = self._judge(policy, subject, call.domain, passage.at, origin.address)
+        if call.step not in FREE:
+            self._count(judge, passage)
+        if not isinstance(call.message, Request):
+            return {}
+        return await self._steps.take(Way(call, call.message, subject, emit, judge, passage))
+
+    def _count(self, judge: Judge, passage: Passage) -> None:
+        policy, subject = judge.policy, judge.subject
+        passage.rate_class = policy.rate_class(subject, judge.domain, judge.env)
+        self._buckets.take((subject.name, judge.domain), policy.limits.of(passage.rate_class), passage.at)
+
+    def _enter(self, call: Call, subject: Subject, origin: Origin) -> Passage:
+        now, message = self._now(), call.message
+        return Passage(
+            self._audit.new_id(now),
+            now,
+            origin,
+            call.domain,
+            "response" if isinstance(message, Response) else message.method,
+            subject=subject,
+            request_id="" if isinstance(message, Notification) else str(message.id),
+            session=call.session,
+        )
+
+    def _is_stale(self, snapshot: Snapshot, now: int) -> bool:
+        return snapshot.stale(now, self._stale_after_ms)
+
+    def _judge(self, policy: Policy, subject: Subject, domain: str, now: int, address: str) -> Judge:
+        return Judge(policy, subject, domain, environment(now, offset=self._offset, address=address))
+
+    def _fault(self, passage: Passage) -> Fault:
+        refusal = answers.fault(passage.id)
+        passage.refused(refusal)
+        return refusal

@@ -1,0 +1,58 @@
+"""One subject on one server, before one version of the policy: what he may do, and what he may see.
+
+Seeing is asked of the same rules as doing, with the arguments unknown: an item is visible exactly when some
+call of it could be allowed. This file knows no message, no connection and no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gateway.catalogue.views import Offer
+from gateway.mcp.terms import Kind
+from gateway.pipeline.chain import chain_of, inspection
+from gateway.policy.engine import Policy
+from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    policy: Policy
+    subject: Subject
+    domain: str
+    env: Mapping[str, Json]
+
+    def decide(self, offer: Offer, owner: str, args: Mapping[str, Json]) -> Decision:
+        return self.policy.decide(self._chain(offer, owner, args))
+
+    def owner(self, offer: Offer) -> str:
+        """Whose connection serves: the first for which some call could be allowed, else the first at all."""
+        owners = self._owners(offer)
+        if len(owners) == 1:
+            return owners[0]
+        return next((owner for owner in owners if self.possible(offer, owner)), owners[0])
+
+    def visible(self, offer: Offer) -> bool:
+        return any(self.possible(offer, owner) for owner in self._owners(offer))
+
+    def possible(self, offer: Offer, owner: str) -> bool:
+        """Whether some use of the item on ``owner``'s connection could be allowed. Reading a resource has no
+        arguments; a template stands for every URI that begins like it.
+        """
+        if offer.item.kind is Kind.RESOURCE:
+            return self.decide(offer, owner, NOTHING).allowed
+        if offer.item.kind is Kind.TEMPLATE:
+            return self.policy.possible_below(self._chain(offer, owner, NOTHING))
+        return self.policy.possible(self._chain(offer, owner, None), offer.schema)
+
+    def may_inspect(self) -> bool:
+        """Whether he may be told by which row he was refused."""
+        return self.policy.decide(inspection(self.subject, self.env)).allowed
+
+    def _owners(self, offer: Offer) -> tuple[str, ...]:
+        return offer.connector.owners(self.subject.name) or (self.subject.name,)
+
+    def _chain(self, offer: Offer, owner: str, args: Mapping[str, Json] | None) -> Chain:
+        item = offer.item
+        if item.kind is Kind.TEMPLATE:  # what would be used is a resource
+            item = replace(item, facts=replace(item.facts, kind=Kind.RESOURCE.value))
+        return chain_of(item, offer.object, self.subject, domain=self.domain, owner=owner, args=args, env=self.env)

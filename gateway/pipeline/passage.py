@@ -1,0 +1,103 @@
+"""One call on its way through the door: what is fixed about it, and what becomes known of it for the audit entry.
+
+This file decides nothing and writes nothing; ``steps.py`` fills a passage in and hands its entry over.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.audit import AuditEntry
+from gateway.audit.masking import TARGET, Hash, masked, masked_target
+from gateway.catalogue.views import Offer
+from gateway.errors import Denied, Fault, NotConnected, Refusal, UpstreamFailed
+from gateway.mcp.terms import Kind
+from gateway.policy.terms import NOTHING, Decision, Json, Subject
+
+NOBODY = Subject("")
+"""Stands where no subject was verified; no policy is ever asked about it."""
+
+_SHORT: Final = 200
+
+TOLD_WITH_REFERENCE: Final = (Denied, Fault, NotConnected, UpstreamFailed)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from: the client's ``address`` and ``transport``, and what ``client`` calls itself
+    (unverified, for the audit entry only).
+    """
+
+    address: str
+    transport: str = ""
+    client: str = ""
+
+
+@dataclass(slots=True)
+class Passage:
+    """``at`` is ms since the epoch. ``id`` is the audit entry's, and the reference that clients are told."""
+
+    id: str
+    at: int
+    origin: Origin
+    domain: str
+    method: str
+    subject: Subject = NOBODY
+    request_id: str = ""
+    session: str = ""
+    policy: str = ""
+    readable: frozenset[str] = frozenset()
+    kind: Kind | None = None
+    object: str = ""
+    action: str = ""
+    rate_class: str = ""
+    owner: str = ""
+    arguments: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    decision: Decision | None = None
+    outcome: str = "ok"
+    error: str = ""
+    began: float = field(default_factory=time.perf_counter)
+
+    def concerns(self, offer: Offer, owner: str) -> None:
+        self.kind, self.object, self.action, self.owner = offer.item.kind, offer.object, offer.item.level, owner
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note a refusal, and tell it by which entry it can be found."""
+        self.outcome, self.error = refusal.kind, str(refusal.code)
+        # Several who wait for the same connection get the same exception when it fails.
+        ours = refusal.data is None or refusal.data == {"reference": refusal.reference}
+        refusal.reference = self.id
+        if ours and isinstance(refusal, TOLD_WITH_REFERENCE):
+            refusal.data = {"reference": self.id}
+
+    def entry(self, hashed: Hash, node: str) -> AuditEntry:
+        """The audit entry, with nothing in it that must not be read (see ``masking.py``)."""
+        decision = self.decision
+        shown, hidden = masked(self.arguments, self.readable, hashed) if self.arguments else ({}, {})
+        return AuditEntry(
+            id=self.id,
+            at=self.at,
+            node=node,
+            subject=self.subject.name,
+            credential=self.subject.credential,
+            client=self.origin.client[:_SHORT],
+            address=self.origin.address,
+            transport=self.origin.transport,
+            session=hashed(self.session.encode()) if self.session else "",
+            domain=self.domain[:_SHORT],
+            method=self.method,
+            request_id=self.request_id,
+            owner=self.owner,
+            object=self.object[:TARGET] if self.kind is Kind.TOOL else masked_target(self.object),
+            action=self.action,
+            allowed=None if decision is None else decision.allowed,
+            reason="" if decision is None else decision.reason.value,
+            rule="" if decision is None or decision.rule is None else str(decision.rule.place),
+            policy=self.policy,
+            outcome=self.outcome,
+            error=self.error,
+            took=round((time.perf_counter() - self.began) * 1000, 3),
+            arguments=shown,
+            hashed=hidden,
+        )

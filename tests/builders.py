@@ -1,0 +1,158 @@
+"""Short ways to say what a test is about: a policy as text, a call, and a whole door with people in front of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Emit
+from gateway.audit import AuditEntry
+from gateway.audit.masking import keyed_hash
+from gateway.catalogue import Directory, Server
+from gateway.errors import Refusal
+from gateway.follower import Snapshot
+from gateway.identity import Identities, KeyRing
+from gateway.mcp.calls import METHODS, classify
+from gateway.mcp.terms import CAPABILITIES_KEY, VERSION_KEY, Call, Era, Message, Notification, Params, Request
+from gateway.pipeline import Origin, Pipeline
+from gateway.policy.engine import Policy
+from gateway.policy.rules import read
+from gateway.policy.terms import MAIN, Subject
+from gateway.records import ApiKey, User
+from tests.fakes import FakeConnector, Ledger
+
+MODEL = (Path(__file__).parent.parent / "policies" / "model.conf").read_text()
+RING = KeyRing([("k1", b"a secret of thirty-two bytes or so")])
+ORIGIN = Origin(address="203.0.113.7", transport="mcp", client="test/1")
+NOON = 1_795_435_200_000  # 2026-11-23 12:00 UTC
+MODERN_VERSION = "2026-07-28"
+LEGACY_VERSION = "2025-11-25"
+SERVER_INFO: Params = {"name": "ostiary", "version": "test"}
+
+_ids = count(1)
+
+
+def policy(rows: str, *, limits: str = "", version: str = "1.0") -> Policy:
+    """The policy that ``rows`` (lines of ``policies/rules.csv``) say."""
+    files = {"policies/model.conf": MODEL, "policies/rules.csv": rows, "policies/limits.toml": limits}
+    bundle = read(files)
+    assert not isinstance(bundle, list), bundle
+    return Policy.build(bundle, (), version)
+
+
+def call(method: str, *, era: Era = Era.LEGACY, domain: str = MAIN, session: str = "", **params: Any) -> Call:
+    """A request as a client of ``era`` sends it."""
+    headers = {"mcp-protocol-version": LEGACY_VERSION}
+    if era is Era.MODERN:
+        meta = {VERSION_KEY: MODERN_VERSION, CAPABILITIES_KEY: {}, **params.pop("_meta", {})}
+        params["_meta"] = meta
+        headers = {"mcp-protocol-version": MODERN_VERSION, "mcp-method": method}
+        row = METHODS.get(method)
+        if row is not None and row.mirrored:
+            headers["mcp-name"] = params[row.target]
+    return classified(Request(next(_ids), method, params), headers=headers, domain=domain, session=session)
+
+
+def classified(
+    message: Message, *, headers: Mapping[str, str] | None = None, domain: str = MAIN, session: str = ""
+) -> Call:
+    given = {"mcp-protocol-version": LEGACY_VERSION} if headers is None else headers
+    return classify(message, headers=given, domain=domain, transport="mcp", session=session)
+
+
+def text_of(result: Params) -> str:
+    return "\n".join(part["text"] for part in result["content"])
+
+
+@dataclass
+class Standing:
+    """A follower that stands still."""
+
+    current: Snapshot
+
+
+@dataclass
+class Door:
+    """A pipeline over connectors in memory, and accounts named by their e-mail addresses."""
+
+    rows: str = ""
+    connectors: Sequence[FakeConnector] = ()
+    servers: Sequence[Server] = ()
+    limits: str = ""
+    now: int = NOON
+    heard: list[Notification] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        main = Server(MAIN, tuple(each.id for each in self.connectors))
+        self.directory = Directory((main, *self.servers), self.connectors, clock=lambda: self.now / 1000)
+        self.ledger = Ledger()
+        self.keys: dict[str, str] = {}
+        policy_ = policy(self.rows, limits=self.limits)
+        self.follower = Standing(Snapshot(identities=Identities.of(RING), policy=policy_, confirmed_at_ms=NOON))
+        self.pipeline = Pipeline(
+            self.follower,
+            self.directory,
+            self.ledger,
+            hashed=keyed_hash(b"k" * 32),
+            server_info=SERVER_INFO,
+            stale_after=60,
+            node="node-1",
+            clock=lambda: self.now,
+        )
+
+    def person(self, email: str) -> Subject:
+        """The account of ``email``, with a key; the same each time."""
+        if email not in self.keys:
+            self.keys[email] = f"ost_{email.replace('@', '-')}"
+            key = ApiKey(id=RING.hash(self.keys[email]), secret_id="k1", user=email, prefix="ost_", created_at=1)
+            snapshot = self.follower.current
+            self._swap(identities=snapshot.identities.changed(users=[User(id=email)], keys=[key]))
+        return self.pipeline.identify(self.keys[email])
+
+    def dismiss(self, email: str) -> None:
+        self._swap(identities=self.follower.current.identities.changed(removed=[("users", email)]))
+
+    def apply(self, rows: str, *, version: str = "2.0") -> None:
+        """Put another policy in force."""
+        self._swap(policy=policy(rows, limits=self.limits, version=version))
+
+    def _swap(self, **changed: Any) -> None:
+        now = self.follower.current
+        kept = {"identities": now.identities, "policy": now.policy, "confirmed_at_ms": now.confirmed_at_ms}
+        self.follower.current = Snapshot(**{**kept, **changed})
+
+    async def handle(self, email: str, call: Call, *, emit: Emit | None = None) -> Params:
+        return await self.pipeline.handle(call, self.person(email), ORIGIN, emit or self.heard.append)
+
+    async def ask(self, email: str, method: str, **params: Any) -> Params:
+        """``handle`` for the call that ``tests.builders.call`` builds."""
+        return await self.handle(email, call(method, **params))
+
+    async def use(self, email: str, tool: str, *, domain: str = MAIN, **arguments: Any) -> Params:
+        return await self.ask(email, "tools/call", domain=domain, name=tool, arguments=arguments)
+
+    async def tools(self, email: str, *, domain: str = MAIN) -> list[str]:
+        return [each["name"] for each in (await self.ask(email, "tools/list", domain=domain))["tools"]]
+
+    @property
+    def entries(self) -> list[AuditEntry]:
+        return self.ledger.entries
+
+    @property
+    def last(self) -> AuditEntry:
+        return self.ledger.entries[-1]
+
+
+AMY, BOB = "amy@example.com", "bob@example.com"
+ALL = "p, user:*, *, self, *, write, , allow"
+HELP_ONLY = "p, user:*, main, self, slack/send, write, args.channel == '#help', allow"
+
+
+async def refused(door: Door, email: str, asked: Call) -> Refusal:
+    """The refusal with which ``asked`` ends."""
+    with pytest.raises(Refusal) as caught:
+        await door.handle(email, asked)
+    return caught.value

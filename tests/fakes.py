@@ -1,0 +1,203 @@
+"""Twins in memory: a connector that remembers what reached it, a trail that keeps what it is given."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.base import Catalogue, Change, Emit, Event, Item
+from gateway.audit import AuditEntry
+from gateway.mcp.terms import Era, Kind, Params
+from gateway.policy.terms import Tool
+from gateway.store.base import Unavailable
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request that reached a connection."""
+
+    principal: str
+    owner: str
+    method: str
+    params: Params
+    emit: Emit
+
+
+def echo(sent: Sent) -> Params:
+    """The default answer: says who called what."""
+    return {"content": [{"type": "text", "text": f"{sent.principal} {sent.method} {sent.params.get('name', '')}"}]}
+
+
+def raising(error: BaseException) -> Callable[[Sent], Params]:
+    """An answer that fails."""
+
+    def answer(sent: Sent) -> Params:
+        raise error
+
+    return answer
+
+
+def tool(name: str, level: str = "write", *, destructive: bool = False, schema: Params | None = None, **more) -> Item:
+    definition = {"name": name, "inputSchema": schema or {"type": "object"}, **more}
+    return _item(Kind.TOOL, name, definition, level, destructive=destructive)
+
+
+def prompt(name: str, *arguments: str) -> Item:
+    listed = [{"name": argument} for argument in arguments]
+    return _item(Kind.PROMPT, name, {"name": name, "arguments": listed}, "read")
+
+
+def resource(uri: str) -> Item:
+    return _item(Kind.RESOURCE, uri, {"uri": uri, "name": uri}, "read")
+
+
+def template(uri: str) -> Item:
+    return _item(Kind.TEMPLATE, uri, {"uriTemplate": uri, "name": uri}, "read")
+
+
+def _item(kind: Kind, name: str, definition: Params, level: str, *, destructive: bool = False) -> Item:
+    facts = Tool(connector="", name=name, kind=kind.value, destructive=destructive, open_world=False)
+    return Item("", kind, name, definition, level, facts)
+
+
+CAPABILITIES: Params = {"tools": {}, "prompts": {}, "resources": {"subscribe": True}, "completions": {}, "logging": {}}
+
+
+@dataclass
+class FakeConnector:
+    """``answer`` makes the result, or raises; ``failure`` is raised instead of a catalogue; ``gate`` holds it back."""
+
+    id: str
+    offered: Sequence[Item] = ()
+    answer: Callable[[Sent], Params | Awaitable[Params]] = echo
+    capabilities: Params = field(default_factory=lambda: dict(CAPABILITIES))
+    instructions: str = ""
+    lenders: tuple[str, ...] | None = None
+    failure: Exception | None = None
+    gate: asyncio.Event | None = None
+    private: Mapping[str, Sequence[Item]] = field(default_factory=dict)
+    era: Era = Era.LEGACY
+    opened: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    asked: int = 0
+    _listeners: list[Callable[[Change], None]] = field(default_factory=list)
+    _remembered: list[tuple[Sequence[Item], Catalogue]] = field(default_factory=list)
+
+    def owners(self, subject: str) -> tuple[str, ...]:
+        return (subject,) if self.lenders is None else tuple(each or subject for each in self.lenders)
+
+    async def catalogue(self, principal: str) -> Catalogue:
+        self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        offered = self.private.get(principal, self.offered)
+        for known, catalogue in self._remembered:
+            if known is offered:
+                return catalogue
+        self._remembered.append((offered, self._catalogue(offered)))
+        return self._remembered[-1][1]
+
+    def _catalogue(self, offered: Sequence[Item]) -> Catalogue:
+        named = [_of(self.id, item) for item in offered]
+        items = {kind: tuple(item for item in named if item.kind is kind) for kind in Kind}
+        return Catalogue(items, self.capabilities, self.instructions)
+
+    async def open(self, principal: str, owner: str) -> "FakeConnection":
+        self.opened.append((principal, owner))
+        return FakeConnection(self, principal, owner)
+
+    def watch(self, listener: Callable[[Change], None]) -> None:
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        self._listeners.clear()
+
+    def change(self, event: Event, principal: str = "", uri: str = "") -> None:
+        for listener in self._listeners:
+            listener(Change(self.id, event, principal, uri))
+
+
+@dataclass
+class FakeConnection:
+    connector: FakeConnector
+    principal: str
+    owner: str
+
+    @property
+    def era(self) -> Era:
+        return self.connector.era
+
+    async def send(self, method: str, params: Params, emit: Emit) -> Params:
+        sent = Sent(self.principal, self.owner, method, params, emit)
+        self.connector.sent.append(sent)
+        answer = self.connector.answer(sent)
+        return answer if isinstance(answer, dict) else await answer
+
+
+def _of(connector: str, item: Item) -> Item:
+    facts = Tool(
+        connector, item.name, item.kind.value, "", item.facts.destructive, item.facts.open_world, item.facts.tags
+    )
+    return Item(connector, item.kind, item.name, item.definition, item.level, facts)
+
+
+@dataclass
+class Ledger:
+    """The recorder's twin: entries are at hand at once."""
+
+    entries: list[AuditEntry] = field(default_factory=list)
+    full: bool = False
+
+    def new_id(self, now_ms: int) -> str:
+        return f"{now_ms:012x}{len(self.entries):020x}"
+
+    def record(self, entry: AuditEntry) -> None:
+        self.entries.append(entry)
+
+
+@dataclass
+class MemoryTrail:
+    """A store's audit trail. While ``down`` it fails; ``appended`` is set by every batch kept."""
+
+    down: bool = False
+    failure: Exception | None = None
+    kept: dict[str, AuditEntry] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
+    appended: asyncio.Event = field(default_factory=asyncio.Event)
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        await asyncio.sleep(0)
+        self.tried.set()
+        if self.failure is not None:
+            raise self.failure
+        if self.down:
+            raise Unavailable("down for the test")
+        self.batches.append(len(entries))
+        for entry in entries:
+            self.kept.setdefault(entry.id, entry)
+        self.appended.set()
+
+    async def scan(
+        self, after: str = "", limit: int = 100, *, subject: str = "", newest: bool = False
+    ) -> Sequence[AuditEntry]:
+        chosen = [self.kept[id] for id in sorted(self.kept, reverse=newest) if subject in ("", self.kept[id].subject)]
+        return [entry for entry in chosen if newest or entry.id > after][:limit]
+
+    async def purge(self, before: int) -> int:
+        old = [id for id, entry in self.kept.items() if entry.at < before]
+        for id in old:
+            del self.kept[id]
+        return len(old)
+
+
+SEND = tool(
+    "send",
+    schema={"type": "object", "properties": {"channel": {"type": "string"}, "text": {"type": "string"}}},
+)
+
+
+def slack(**more) -> FakeConnector:
+    """A connector with a tool that writes, one that reads and one that destroys."""
+    return FakeConnector("slack", [SEND, tool("read", "read"), tool("purge", destructive=True)], **more)
