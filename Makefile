@@ -1,0 +1,57 @@
+# `make run` and `make test` set up all that they need. Every environment is a folder of this project.
+PYTHON ?= python3
+PIP := -m pip install --quiet --disable-pip-version-check
+RUN := .venv/bin
+
+.PHONY: run test check format bench clean
+
+run: .venv/.run .envs/upstreams/.ready
+	@chmod -R go-w policies config # a policy that others can write is refused
+	@$(RUN)/ostiary serve
+
+# The pure rooms and the one door are measured for branch coverage; the rest runs after them.
+CORE := tests/policy tests/mcp tests/pipeline
+test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready
+	$(RUN)/pytest -n 2 $(CORE) --cov=gateway.policy --cov=gateway.mcp --cov=gateway.pipeline --cov-branch \
+		--cov-report=term:skip-covered --cov-fail-under=98
+	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%)
+
+check: .venv/.test
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/ostiary policy validate policies
+
+format: .venv/.test
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+bench: .venv/.test .envs/upstreams/.ready
+	$(RUN)/python -m benchmarks.start
+
+clean:
+	rm -rf .venv .envs tests/clients/node_modules
+
+.venv/.run: pyproject.toml constraints.txt
+	test -x $(RUN)/python || $(PYTHON) -m venv .venv
+	$(RUN)/python $(PIP) -c constraints.txt setuptools
+	$(RUN)/python $(PIP) -c constraints.txt --no-build-isolation -e .
+	touch $@
+
+.venv/.test: .venv/.run
+	$(RUN)/python $(PIP) -c constraints.txt --no-build-isolation -e '.[test]'
+	touch $@
+
+.envs/upstreams/.ready: config/upstreams-requirements.txt
+	test -x .envs/upstreams/bin/python || $(PYTHON) -m venv .envs/upstreams
+	.envs/upstreams/bin/python $(PIP) -r $<
+	touch $@
+
+.envs/sdk-v1/.ready: tests/clients/sdk-v1-requirements.txt
+	test -x .envs/sdk-v1/bin/python || $(PYTHON) -m venv .envs/sdk-v1
+	.envs/sdk-v1/bin/python $(PIP) -r $<
+	touch $@
+
+tests/clients/node_modules/.ready: tests/clients/package.json tests/clients/package-lock.json .venv/.test
+	cd tests/clients && ../../$(RUN)/python npm.py ci --no-audit --no-fund --loglevel=error
+	touch $@

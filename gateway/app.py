@@ -1,0 +1,221 @@
+"""The composition root: settings in, one ASGI application out. Builds everything, decides nothing.
+
+``Gateway.start`` opens the store and waits for nothing behind us: upstreams are reached when somebody
+asks, or by a warm-up in the background.
+"""
+
+import asyncio
+import logging
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from connectors.base import Sharing
+from connectors.egress import Egress
+from connectors.upstream import Upstream
+from gateway.audit.masking import keyed_hash
+from gateway.audit.trail import Audit
+from gateway.catalogue import Directory, Server
+from gateway.folder_mode import FolderMode
+from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, Snapshot, now_ms
+from gateway.pipeline import Pipeline
+from gateway.policy.terms import MAIN, Subject
+from gateway.sessions import Sessions
+from gateway.settings import Mode, Names, Settings
+from gateway.store.opening import open_store
+from gateway.streams import Announcer
+from gateway.web.asgi import App, end_tasks
+from gateway.web.hosts import Hosts
+from gateway.web.mcp import Endpoint, Rules
+from gateway.web.meta import pages
+from gateway.web.plane import Plane
+from gateway.web.sse import SseEndpoint
+
+HOUSEKEEPING_S: Final = 1.0
+AGAIN_S: Final = 1.0
+DAY_S: Final = 24 * 60 * 60
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One gateway process. ``asgi`` serves between ``start`` and ``stop``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ring = settings.key_ring()
+        self.store = open_store(settings.store.target.reveal(), database=settings.store.database)
+        folder = FolderMode(settings.policy_folder, self.store, clock=now_ms)
+        self.follower = Follower(
+            self.store,
+            self.ring,
+            poll_s=POLL_SQLITE_S if settings.store.uri is None else POLL_MONGO_S,
+            folder=folder if settings.mode is Mode.DEVELOPMENT else None,
+        )
+        self._files = ExitStack()
+        self._audit = Audit(self.store.audit, stream=self._audit_stream())
+        self._egress = Egress()
+        self._upstreams = [Upstream(spec, self._egress) for spec in settings.upstreams]
+        self._directory = Directory(_servers(settings), self._upstreams)
+        self._sessions = Sessions(self._released)
+        self._pipeline = Pipeline(
+            self.follower,
+            self._directory,
+            self._audit,
+            hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
+            server_info={"name": settings.name, "version": version("ostiary")},
+            stale_after=settings.stale_after_s,
+        )
+        self._announcer = Announcer(self._pipeline, self._sessions)
+        self._directory.watch(self._announcer.changed)
+        self.follower.on_swap(self._swapped)
+        self.asgi: App = self._plane()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._releases: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the store and take in what it holds. Raises ``Unavailable``, ``ValueError``."""
+        asyncio.get_running_loop().set_exception_handler(tell_fault)
+        await self.store.open()
+        await self.follower.catch_up()
+        self._audit.start()
+        self._tasks = [
+            asyncio.create_task(lasting("follower", self.follower.run)),
+            asyncio.create_task(lasting("announcer", self._announcer.run)),
+            asyncio.create_task(lasting("housekeeping", self._keep_house)),
+            asyncio.create_task(lasting("purging", self._purge)),
+            asyncio.create_task(self._warm_up(), name="warm-up"),
+        ]
+
+    async def end_streams(self) -> None:
+        """End every stream, so that a server that stops accepting can finish; calls in flight are answered first."""
+        await self._sessions.finish()
+
+    async def stop(self) -> None:
+        """End children and sessions behind us, write the last audit entries, close the store."""
+        await self._sessions.close()
+        for task in (*self._tasks, *self._releases):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._releases, return_exceptions=True)
+        await self._directory.close()
+        await asyncio.gather(*(upstream.close() for upstream in self._upstreams), return_exceptions=True)
+        await self._egress.close()
+        await self._audit.stop()
+        await self.store.close()
+        self._files.close()
+
+    def _plane(self) -> Plane:
+        settings = self.settings
+        rules = Rules(
+            accept_query_key=settings.accept_key_in_query,
+            max_body=settings.max_body_bytes,
+            keepalive=settings.keepalive_s,
+        )
+        domains = frozenset({MAIN, *(server.id for server in settings.servers)})
+        hosts = Hosts.of(
+            bind=settings.bind,
+            public_url=settings.public_url,
+            hosts=settings.allowed_hosts,
+            origins=settings.allowed_origins,
+        )
+        return Plane(
+            mcp=Endpoint(self._pipeline, self._sessions, rules, domains, now_ms),
+            sse=SseEndpoint(self._pipeline, self._sessions, rules, domains, now_ms, self._still_valid),
+            pages=cast("App", pages()),
+            hosts=hosts,
+            trusted_proxies=settings.trusted_proxies,
+            pipeline=self._pipeline,
+        )
+
+    def _audit_stream(self) -> BinaryIO | None:
+        place = self.settings.audit.jsonl
+        if not place:
+            return None
+        if place == "stdout":
+            return sys.stdout.buffer
+        path = Path(place)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        return self._files.enter_context(path.open("ab"))
+
+    def _still_valid(self, subject: Subject) -> bool:
+        return self.follower.current.identities.still_valid(subject, now_ms())
+
+    def _swapped(self, _: Snapshot) -> None:
+        self._end_dead()
+
+    def _end_dead(self) -> None:
+        self._sessions.end_where(lambda subject: not self._still_valid(subject))
+
+    def _released(self, subject: Subject, domain: str, uris: list[str]) -> None:
+        task = asyncio.create_task(self._pipeline.release(subject, domain, uris), name="release")
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _keep_house(self) -> None:
+        """End what is idle, and what was opened while its credential was being taken away."""
+        while True:
+            self._sessions.expire(now_ms())
+            self._end_dead()
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def _purge(self) -> None:
+        """Forget audit entries beyond their retention, once a day."""
+        while days := self.settings.audit.retention_days:
+            await self.store.audit.purge(now_ms() - days * DAY_S * 1000)
+            await asyncio.sleep(DAY_S)
+
+    async def _warm_up(self) -> None:
+        """Reach the shared upstreams before the first client does; a failure is told when it matters."""
+        both = zip(self._upstreams, self.settings.upstreams, strict=True)
+        shared = [upstream for upstream, spec in both if spec.sharing is Sharing.ALL]
+        await asyncio.gather(*(upstream.catalogue("") for upstream in shared), return_exceptions=True)
+
+
+def tell_fault(_: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """Log what nobody caught by its kinds and places alone: the words of an exception of the web server can hold
+    the bytes that a client sent, and so his key.
+    """
+    fault = context.get("exception")
+    log.error("%s%s", context["message"], "" if fault is None else "".join(_kinds(fault)))
+
+
+def _kinds(fault: BaseException) -> Iterator[str]:
+    """What went wrong where, without the words of it, and what it consists of."""
+    places = traceback.extract_tb(fault.__traceback__)[-1:]
+    yield f"\n  {type(fault).__qualname__}" + "".join(
+        f" at {each.name}, {each.filename}:{each.lineno}" for each in places
+    )
+    for part in fault.exceptions if isinstance(fault, BaseExceptionGroup) else ():
+        yield from _kinds(part)
+
+
+async def lasting(name: str, work: Callable[[], Awaitable[None]], *, again: float = AGAIN_S) -> None:
+    """Do ``work`` until it is done. A fault in it is told aloud, and it is begun again after ``again`` seconds:
+    nothing that runs in the background may end unnoticed.
+    """
+    while True:
+        task = asyncio.ensure_future(work())
+        try:
+            await asyncio.wait({task})
+        finally:
+            await end_tasks(task)
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        log.critical("%s ended in a fault and is begun again", name, exc_info=fault)
+        await asyncio.sleep(again)
+
+
+def _servers(settings: Settings) -> list[Server]:
+    everything = Server(MAIN, tuple(upstream.id for upstream in settings.upstreams))
+    return [
+        everything,
+        *(
+            Server(spec.id, spec.upstreams, prefixed=spec.names is Names.PREFIXED, instructions=spec.instructions)
+            for spec in settings.servers
+        ),
+    ]

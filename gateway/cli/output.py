@@ -1,0 +1,50 @@
+"""How commands speak: tables for people, JSON for programs, one clean line for what went wrong."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.policy.terms import Problem
+
+
+class Failure(click.ClickException):
+    """Ends a command with exit code 1 and one line on standard error."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"error: {self.format_message()}", file=file, err=True)
+
+
+def failed(problems: Iterable[Problem], what: str) -> Failure:
+    """Say every problem, a line each, on standard error; the failure sums them up."""
+    told = [str(problem) for problem in problems]
+    for line in told:
+        click.echo(line, err=True)
+    return Failure(f"{what}: {len(told)} {'problem' if len(told) == 1 else 'problems'}")
+
+
+def show_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal; otherwise one line per row, its cells separated by tabs."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # as text: what people are called is not markup
+    Console().print(table)
+
+
+def moment(ms: int | None) -> str | None:
+    """A time in ms since the epoch as ISO 8601 in UTC."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,121 @@
+"""The data plane: which path is served by whom, who may knock at all, and the outermost answer.
+
+Everything that speaks MCP is answered here in plain ASGI; all other paths go to the Quart app.
+Host and Origin are checked for both, before anything is authenticated.
+"""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Final
+
+from gateway.errors import Fault, Malformed, Refusal, Unknown
+from gateway.pipeline import Origin, Pipeline
+from gateway.policy.terms import MAIN
+from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send
+from gateway.web.hosts import Hosts, client_address
+from gateway.web.mcp import Endpoint
+from gateway.web.refusals import write_refusal
+from gateway.web.sse import SseEndpoint
+
+ROOTS: Final = ("mcp", "sse", "messages")
+UNREAD_S: Final = 60.0
+"""How long a client may leave a part of its answer unread before we give up on it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """The ASGI application of one gateway."""
+
+    mcp: Endpoint
+    sse: SseEndpoint
+    pages: App
+    hosts: Hosts
+    trusted_proxies: Sequence[IPv4Network | IPv6Network]
+    pipeline: Pipeline
+    unread: float = UNREAD_S
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.pages(scope, receive, send)
+            return
+        incoming, watched = self._incoming(scope, receive), _Watched(send, self.unread)
+        try:
+            await self._admit(incoming, scope, watched)
+        except Gone:
+            return
+        except Refusal as refusal:
+            await self._refuse(incoming, watched, refusal)
+        except Exception:
+            log.exception("a request ended in a fault")
+            if not watched.yes:
+                await self._refuse(incoming, watched, Fault("internal error"))
+
+    async def _admit(self, incoming: Incoming, scope: Scope, send: Send) -> None:
+        self.hosts.check(incoming.raw_headers)
+        if incoming.two_lengths:
+            raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
+        root, domain = _place(incoming.path)
+        if root not in ROOTS:
+            await self.pages(scope, incoming.receive, send)
+        elif "/" in domain or (root == "messages" and domain != MAIN):
+            raise Unknown("there is nothing at this path", code=-32600, status=404)
+        elif root == "mcp":
+            await self.mcp(incoming, domain, send)
+        elif root == "sse":
+            await self.sse.stream(incoming, domain, send)
+        else:
+            await self.sse.message(incoming, send)
+
+    async def _refuse(self, incoming: Incoming, send: Send, refusal: Refusal) -> None:
+        root, _ = _place(incoming.path)
+        transport = root if root in ROOTS else "http"
+        client = incoming.headers.get("user-agent", "")[:200]
+        await self.pipeline.refuse(refusal, Origin(incoming.address, transport, client), domain=MAIN)
+        with suppress(Gone):
+            await write_refusal(incoming, send, refusal, domain=MAIN)
+
+    def _incoming(self, scope: Scope, receive: Receive) -> Incoming:
+        headers = tuple(scope["headers"])
+        peer = scope["client"][0] if scope.get("client") else ""
+        return Incoming(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope.get("query_string", b""),
+            raw_headers=headers,
+            address=client_address(peer, headers, self.trusted_proxies),
+            receive=receive,
+        )
+
+
+def _place(path: str) -> tuple[str, str]:
+    """The first segment of a path, and the domain that the rest of it names."""
+    root, _, rest = path.removeprefix("/").partition("/")
+    return root, rest or MAIN
+
+
+class _Watched:
+    """A ``send`` that remembers whether an answer has begun, and gives up on a client that does not read it."""
+
+    __slots__ = ("_patience", "_send", "yes")
+
+    def __init__(self, send: Send, patience: float) -> None:
+        self._send = send
+        self._patience = patience
+        self.yes = False
+
+    async def __call__(self, event: MutableMapping[str, Any]) -> None:
+        self.yes = True
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._send(event)
+        except TimeoutError:
+            raise Gone from None

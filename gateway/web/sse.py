@@ -1,0 +1,163 @@
+"""``/sse``, ``/sse/{serverId}`` and ``/messages``: the HTTP+SSE transport of MCP 2024-11-05.
+
+A stream opened with a key in the query cannot bring headers later, so its session id (256 random
+bits) is the credential of that one stream, checked against the live user on every message.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from gateway.errors import Malformed, Refusal, Unauthenticated, Unknown
+from gateway.identity import INVALID, missing, offered
+from gateway.mcp import calls, events, jsonrpc
+from gateway.mcp.terms import Call, Era, Message, Notification, Request
+from gateway.pipeline import Origin, Pipeline
+from gateway.policy.terms import MAIN, Subject
+from gateway.sessions import Session, Sessions, Stream
+from gateway.web.asgi import Incoming, Send, answer
+from gateway.web.listening import subscribed_by
+from gateway.web.mcp import Rules, check_json, respond
+from gateway.web.refusals import NotAllowed, write_refusal
+from gateway.web.replies import pour
+
+NO_SESSION = "No valid SSE session found"
+
+
+@dataclass(frozen=True, slots=True)
+class SseEndpoint:
+    """Serves the stream and the messages that belong to it."""
+
+    pipeline: Pipeline
+    sessions: Sessions
+    rules: Rules
+    servers: frozenset[str]
+    now: Callable[[], int]
+    still_valid: Callable[[Subject], bool]
+    _running: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    async def stream(self, incoming: Incoming, domain: str, send: Send) -> None:
+        """GET: open a session and keep its stream until either side ends it."""
+        subject: Subject | None = None
+        try:
+            if incoming.method != "GET":
+                raise NotAllowed("GET")
+            subject = self.pipeline.identify(self._offered(incoming))
+            if domain not in self.servers:
+                raise Unknown("there is no such server", code=-32600, status=404)
+            await self._open(incoming, domain, send, subject)
+        except Refusal as refusal:
+            await self.pipeline.refuse(refusal, self._origin(incoming), domain=domain, subject=subject)
+            await write_refusal(incoming, send, refusal, domain=domain)
+
+    async def _open(self, incoming: Incoming, domain: str, send: Send, subject: Subject) -> None:
+        session = self.sessions.open(subject, domain, "sse", self.now())
+        session.key_demanded = self._offered_by_header(incoming)
+        session.stream = stream = Stream(subject, domain, subscribed_by(session.subscribed))
+        self.sessions.attach(stream)
+        place = events.encode_event(f"/messages?sessionId={session.id}".encode(), event="endpoint")
+        try:
+            await pour(stream, incoming, send, first=place, keepalive=self.rules.keepalive)
+        finally:
+            self.sessions.detach(stream)
+            self.sessions.end(session)
+
+    async def message(self, incoming: Incoming, send: Send) -> None:
+        """POST: take one message in (202); its answer goes over the stream, a refusal of what it asks for as well."""
+        session: Session | None = None
+        request_id: str | int | None = None
+        try:
+            if incoming.method != "POST":
+                raise NotAllowed("POST")
+            session = self._session(incoming)
+            check_json(incoming)
+            message = jsonrpc.parse(await incoming.body(self.rules.max_body), values=jsonrpc.MAX_VALUES)
+            request_id = message.id if isinstance(message, Request) else None
+            call = self._classify(message, session)
+        except Refusal as refusal:
+            domain, subject = (session.domain, session.subject) if session else (MAIN, None)
+            await self.pipeline.refuse(refusal, self._origin(incoming), domain=domain, subject=subject)
+            if session is None or session.stream is None or request_id is None:
+                await write_refusal(incoming, send, refusal, domain=domain)
+                return
+            session.stream.push(jsonrpc.error_response(request_id, refusal))
+        else:
+            self._start(call, session, self._origin(incoming))
+        await answer(send, 202, b"Accepted", headers=((b"content-type", b"text/plain"),))
+
+    def _session(self, incoming: Incoming) -> Session:
+        ids = incoming.asked("sessionId")
+        if len(ids) != 1:
+            raise Malformed(NO_SESSION, code=-32000)
+        key = self._offered(incoming)
+        subject = None if key is None else self.pipeline.identify(key)
+        try:
+            session = self.sessions.find(ids[0], subject, transport="sse", now=self.now())
+        except Unknown:
+            raise Unknown(NO_SESSION, code=-32000, status=404) from None
+        if subject is None and session.key_demanded:
+            raise missing()
+        if not self.still_valid(session.subject):
+            raise Unauthenticated(INVALID)
+        return session
+
+    def _classify(self, message: Message | list[Message], session: Session) -> Call:
+        if isinstance(message, list):
+            raise Malformed("batches are not accepted over this transport")
+        call = calls.classify(
+            message,
+            headers={},
+            domain=session.domain,
+            transport="sse",
+            session_version=session.version or "2024-11-05",
+            session=session.id,
+        )
+        if call.era is not Era.LEGACY:
+            raise Malformed("this transport serves revision 2024-11-05; use /mcp for newer ones")
+        return call
+
+    def _start(self, call: Call, session: Session, origin: Origin) -> None:
+        task = asyncio.create_task(self._run(call, session, origin))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, call: Call, session: Session, origin: Origin) -> None:
+        message, stream = call.message, session.stream
+        if stream is None:
+            return
+        if isinstance(message, Request):
+            await self._answer(call, message, session, stream, origin)
+            return
+        if isinstance(message, Notification) and message.method == "notifications/cancelled":
+            session.cancel(message.params.get("requestId"))
+        with suppress(Refusal):  # nobody waits for it, and the pipeline has put it on record
+            await self.pipeline.handle(call, session.subject, origin, stream.push)
+
+    async def _answer(self, call: Call, request: Request, session: Session, stream: Stream, origin: Origin) -> None:
+        try:
+            response, _ = await respond(
+                self.pipeline,
+                self.sessions,
+                call,
+                request,
+                subject=session.subject,
+                origin=origin,
+                say=stream.push,
+                session=session,
+            )
+        except Refusal as refusal:
+            await self.pipeline.refuse(refusal, origin, domain=session.domain, subject=session.subject)
+            response = jsonrpc.error_response(request.id, refusal)
+        if request.method == "initialize" and isinstance(response.result, dict):
+            session.version = str(response.result.get("protocolVersion", ""))
+        stream.push(response)
+
+    def _offered(self, incoming: Incoming) -> str | None:
+        return offered(incoming.raw_headers, incoming.query, accept_query=self.rules.accept_query_key)
+
+    def _offered_by_header(self, incoming: Incoming) -> bool:
+        return offered(incoming.raw_headers, b"", accept_query=False) is not None
+
+    def _origin(self, incoming: Incoming) -> Origin:
+        return Origin(address=incoming.address, transport="sse", client=incoming.headers.get("user-agent", "")[:200])

@@ -1,0 +1,60 @@
+"""The same client on the Python SDK v1 (an environment of its own); see python_v2.py for the plan."""
+
+import asyncio
+import json
+import sys
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp import ClientSession, McpError
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamablehttp_client
+
+
+@asynccontextmanager
+async def streams(plan: dict[str, Any]):
+    opener = sse_client if plan["transport"] == "sse" else streamablehttp_client
+    async with opener(plan["url"], headers=plan["headers"]) as opened:
+        yield opened[0], opened[1]
+
+
+async def take(session: ClientSession, step: list[Any]) -> Any:
+    verb, *rest = step
+    match verb:
+        case "tools":
+            answer = await session.list_tools()
+        case "call":
+            told: list[float] = []
+
+            async def progress(value: float, _total: float | None, _message: str | None) -> None:
+                told.append(value)
+
+            answer = await session.call_tool(rest[0], rest[1], progress_callback=progress)
+            return {**answer.model_dump(mode="json", by_alias=True), "progress": told}
+        case "prompts":
+            answer = await session.list_prompts()
+        case "prompt":
+            answer = await session.get_prompt(rest[0], rest[1])
+        case "resources":
+            answer = await session.list_resources()
+        case "templates":
+            answer = await session.list_resource_templates()
+        case "read":
+            answer = await session.read_resource(rest[0])
+    return answer.model_dump(mode="json", by_alias=True)
+
+
+async def main(plan: dict[str, Any]) -> dict[str, Any]:
+    answers = []
+    async with streams(plan) as (read, write), ClientSession(read, write) as session:
+        opened = await session.initialize()
+        for step in plan["steps"]:
+            try:
+                answers.append(await take(session, step))
+            except McpError as error:
+                answers.append({"error": {"code": error.error.code, "message": error.error.message}})
+        return {"version": opened.protocolVersion, "answers": answers}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(json.loads(sys.argv[1])))))

@@ -1,0 +1,71 @@
+"""A client on the Python SDK v2: takes a plan as JSON on its command line, prints what it got as JSON.
+
+Plan: url, headers, transport (http | sse), mode (auto | legacy | 2026-07-28), steps. Each step gives
+either its result or {"error": {"code", "message"}}.
+"""
+
+import asyncio
+import json
+import sys
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+
+@asynccontextmanager
+async def transport(plan: dict[str, Any]):
+    if plan["transport"] == "sse":
+        async with sse_client(plan["url"], headers=plan["headers"]) as streams:
+            yield streams
+        return
+    async with (
+        httpx2.AsyncClient(headers=plan["headers"], timeout=30) as http,
+        streamable_http_client(plan["url"], http_client=http) as streams,
+    ):
+        yield streams
+
+
+async def take(client: Client, step: list[Any]) -> Any:
+    verb, *rest = step
+    match verb:
+        case "tools":
+            answer = await client.list_tools()
+        case "call":
+            told: list[float] = []
+
+            async def progress(value: float, _total: float | None, _message: str | None) -> None:
+                told.append(value)
+
+            answer = await client.call_tool(rest[0], rest[1], progress_callback=progress)
+            return {**answer.model_dump(mode="json", by_alias=True), "progress": told}
+        case "prompts":
+            answer = await client.list_prompts()
+        case "prompt":
+            answer = await client.get_prompt(rest[0], rest[1])
+        case "resources":
+            answer = await client.list_resources()
+        case "templates":
+            answer = await client.list_resource_templates()
+        case "read":
+            answer = await client.read_resource(rest[0])
+    return answer.model_dump(mode="json", by_alias=True)
+
+
+async def main(plan: dict[str, Any]) -> dict[str, Any]:
+    answers = []
+    async with Client(transport(plan), mode=plan["mode"]) as client:
+        for step in plan["steps"]:
+            try:
+                answers.append(await take(client, step))
+            except MCPError as error:
+                answers.append({"error": {"code": error.error.code, "message": error.error.message}})
+        return {"version": client.protocol_version, "answers": answers}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(json.loads(sys.argv[1])))))

@@ -1,0 +1,174 @@
+"""A whole gateway, as its users meet it: a child process with its own folder, store and port."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from gateway.audit import AuditEntry
+from gateway.store.opening import open_store
+
+ROOT = Path(__file__).parent.parent.parent
+EVERYTHING = ROOT / "tests" / "upstreams" / "everything.py"
+MODEL = (ROOT / "policies" / "model.conf").read_text()
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
+
+
+def free_port() -> int:
+    """A port below 32768 that nobody listens on."""
+    while True:
+        port = 18_000 + secrets.randbelow(14_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def until(what: Callable[[], Any], wait: float = 20.0) -> Any:
+    """What ``what`` gives once it gives something true; fails after ``wait`` seconds."""
+    deadline = time.monotonic() + wait
+    while not (found := what()):
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come about in time")
+        time.sleep(0.02)
+    return found
+
+
+@dataclass
+class House:
+    folder: Path
+    port: int
+    store: str
+    database: str = "ostiary"
+    process: "subprocess.Popen[str] | None" = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = ("MONGODB", "MCP_", "OSTIARY")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return {**inherited, "PORT": str(self.port), "MCP_ADMIN_EMAIL": "admin@example.com", **self.extra}
+
+    def cli(self, *words: str) -> str:
+        command = [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "config"), *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def add_user(self, email: str, *roles: str) -> str:
+        """A new user's key, which counts already when this gateway runs."""
+        given = [word for role in roles for word in ("--role", role)]
+        key: str = json.loads(self.cli("users", "add", email, *given, "--json"))["key"]
+        if self.process is not None:
+            with self.client(key) as client:
+                until(lambda: client.post("/mcp", **modern("server/discover")).status_code == 200)
+            until(lambda: any(entry.subject == f"user:{email}" for entry in self.entries()))
+        return key
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "config"), "serve"]
+        log = (self.folder / "log").open("a")
+        self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True)
+        log.close()
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        try:
+            return httpx2.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def stop(self) -> int:
+        """End it as an operator would; its exit code."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def entries(self) -> list[AuditEntry]:
+        """Every audit entry that the store holds."""
+
+        async def scan() -> list[AuditEntry]:
+            store = open_store(self.store, database=self.database)
+            await store.open()
+            try:
+                return list(await store.audit.scan(limit=100_000))
+            finally:
+                await store.close()
+
+        return asyncio.run(scan())
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
+        sent = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
+        if key is not None:
+            sent["x-apikey"] = key
+        return httpx2.Client(base_url=self.url, headers=sent, timeout=20)
+
+
+def modern(method: str, id: Any = 1, **params: Any) -> dict[str, Any]:
+    """The JSON of ``post`` for a request of revision 2026-07-28, with the headers that it demands."""
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": method}
+    if name := params.get("name") or params.get("uri"):
+        headers["mcp-name"] = name
+    body = {"jsonrpc": "2.0", "id": id, "method": method, "params": {**params, "_meta": META}}
+    return {"json": body, "headers": headers}
+
+
+def result_of(answer: httpx2.Response) -> Any:
+    """The JSON-RPC message of an answer, whether it came as JSON or as an event stream."""
+    if answer.headers["content-type"].startswith("text/event-stream"):
+        data = [line[5:].strip() for line in answer.text.splitlines() if line.startswith("data:")]
+        return json.loads(data[-1])
+    return answer.json()
+
+
+def write(folder: Path, *, policy: str, limits: str, upstreams: str, servers: str = "", settings: str = "") -> None:
+    """Lay out ``config/`` and ``policies/`` in ``folder``."""
+    folder.chmod(0o700)
+    (folder / "config").mkdir()
+    (folder / "policies").mkdir()
+    (folder / "config" / "ostiary.toml").write_text(settings)
+    (folder / "config" / "upstreams.toml").write_text(upstreams)
+    (folder / "config" / "servers.toml").write_text(servers)
+    (folder / "policies" / "model.conf").write_text(MODEL)
+    (folder / "policies" / "rules.csv").write_text(policy)
+    (folder / "policies" / "limits.toml").write_text(limits)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+@contextmanager
+def running(house: House) -> Iterator[House]:
+    house.start()
+    try:
+        yield house
+    finally:
+        house.stop()

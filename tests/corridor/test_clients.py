@@ -1,0 +1,136 @@
+"""Real clients of four SDK lines against a running gateway, in each era and over each transport."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.npm import NODE
+from tests.corridor.house import ROOT, House
+
+CLIENTS = ROOT / "tests" / "clients"
+V1 = ROOT / ".envs" / "sdk-v1" / "bin" / "python"
+
+PROGRAMS: dict[str, list[Path | str]] = {
+    "python-v2": [sys.executable, CLIENTS / "python_v2.py"],
+    "python-v1": [V1, CLIENTS / "python_v1.py"],
+    "typescript-v1": [NODE, CLIENTS / "typescript_v1.mjs"],
+    "typescript-v2": [NODE, CLIENTS / "typescript_v2.mjs"],
+}
+LEGACY, MODERN, OLDEST = "2025-11-25", "2026-07-28", "2024-11-05"
+MATRIX = [
+    ("python-v2", "http", "auto", MODERN),
+    ("python-v2", "http", "legacy", LEGACY),
+    ("python-v2", "http", MODERN, MODERN),
+    ("python-v2", "sse", "legacy", LEGACY),
+    ("python-v1", "http", "legacy", LEGACY),
+    ("python-v1", "sse", "legacy", LEGACY),
+    ("typescript-v1", "http", "legacy", LEGACY),
+    ("typescript-v1", "sse", "legacy", LEGACY),
+    ("typescript-v2", "http", "auto", MODERN),
+    ("typescript-v2", "http", "legacy", LEGACY),
+    ("typescript-v2", "http", MODERN, MODERN),
+    ("typescript-v2", "sse", "legacy", LEGACY),
+]
+
+
+def talk(
+    house: House, key: str, client: str, transport: str, mode: str, steps: list[Any], server: str = ""
+) -> dict[str, Any]:
+    """What a client program got for its steps."""
+    root = "sse" if transport == "sse" else "mcp"
+    plan = {
+        "url": f"{house.url}/{root}{server}",
+        "headers": {"x-apikey": key},
+        "transport": transport,
+        "mode": mode,
+        "steps": steps,
+    }
+    done = subprocess.run([*PROGRAMS[client], json.dumps(plan)], capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr[-3000:] + house.log[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("client", "transport", "mode", "version"), MATRIX, ids=lambda value: str(value))
+def test_a_real_client_lists_calls_reads_and_is_refused(
+    house: House, user_key: str, client: str, transport: str, mode: str, version: str
+):
+    steps = [
+        ["tools"],
+        ["call", "demo__echo", {"text": "héllo"}],
+        ["call", "web__echo", {"text": "over http"}],
+        ["call", "old__echo", {"text": "over sse"}],
+        ["call", "demo__slow", {"steps": 3}],
+        ["call", "demo__echo", {"text": "forbidden"}],
+        ["call", "demo__destroy", {}],
+        ["call", "demo__nothing_of_the_kind", {}],
+        ["prompts"],
+        ["prompt", "demo__greeting", {"who": "Ann"}],
+        ["resources"],
+        ["templates"],
+        ["read", "test://static"],
+        ["read", "test://item/7"],
+    ]
+    told = talk(house, user_key, client, transport, mode, steps)
+    assert told["version"] == version
+    (tools, echo, web, old, slow, forbidden, hidden, missing, prompts, prompt, resources, templates, static, item) = (
+        told["answers"]
+    )
+
+    names = {tool["name"] for tool in tools["tools"]}
+    assert {"demo__echo", "web__echo", "old__echo", "demo__grow"} <= names
+    assert not {"demo__destroy", "web__destroy", "old__destroy", "web__grow"} & names
+    for answer, text in ((echo, "héllo"), (web, "over http"), (old, "over sse")):
+        assert json.loads(answer["content"][0]["text"])["arguments"] == {"text": text}
+    assert slow["content"][0]["text"] == "3"
+    if client.startswith("typescript") and transport == "sse":
+        # this client drops the progress that it reads in one chunk with the answer
+        assert slow["progress"] == [1, 2, 3][: len(slow["progress"]) or 1]
+    else:
+        assert slow["progress"] == [1, 2, 3]
+    assert forbidden["isError"] is True
+    assert "denied by policy" in forbidden["content"][0]["text"]
+    assert "rules.csv" not in json.dumps(forbidden)
+    assert hidden["error"]["code"] == missing["error"]["code"] == -32602
+    assert hidden["error"]["message"].replace("demo__destroy", "X") == missing["error"]["message"].replace(
+        "demo__nothing_of_the_kind", "X"
+    )
+    assert {"demo__plain", "demo__greeting"} <= {each["name"] for each in prompts["prompts"]}
+    assert prompt["messages"][0]["content"]["text"] == "Greet Ann."
+    assert "test://static" in {each["uri"] for each in resources["resources"]}
+    assert "test://item/{id}" in {each["uriTemplate"] for each in templates["resourceTemplates"]}
+    assert static["contents"][0]["text"] == "the text of test://static"
+    assert item["contents"][0]["text"] == "the text of test://item/7"
+
+
+@pytest.mark.parametrize(("client", "mode"), [("python-v2", "auto"), ("typescript-v1", "legacy")])
+@pytest.mark.parametrize("transport", ["http", "sse"])
+def test_a_server_over_one_upstream_offers_bare_names(
+    house: House, user_key: str, client: str, mode: str, transport: str
+):
+    mode = "legacy" if transport == "sse" else mode
+    told = talk(house, user_key, client, transport, mode, [["tools"], ["call", "echo", {"text": "x"}]], "/demo-only")
+    tools, echo = told["answers"]
+    assert "echo" in {tool["name"] for tool in tools["tools"]}
+    assert json.loads(echo["content"][0]["text"])["arguments"] == {"text": "x"}
+
+
+def test_the_rule_with_its_file_and_line_is_told_only_to_those_who_may_know_it(
+    house: House, user_key: str, auditor_key: str
+):
+    step = [["call", "demo__echo", {"text": "forbidden"}]]
+    rule_line = next(
+        n
+        for n, row in enumerate((house.folder / "policies" / "rules.csv").read_text().splitlines(), 1)
+        if "forbidden'" in row
+    )
+    told = {
+        key: talk(house, key, "python-v2", "http", "auto", step)["answers"][0]["content"][0]["text"]
+        for key in (user_key, auditor_key)
+    }
+    assert f"rules.csv:{rule_line}" in told[auditor_key]
+    assert "rules.csv" not in told[user_key]
+    assert "reference" in told[user_key]

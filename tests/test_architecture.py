@@ -1,0 +1,175 @@
+"""The walls of the house: who may import whom, and the laws that a machine can see."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CODE = sorted(path for package in ("gateway", "connectors") for path in (ROOT / package).rglob("*.py"))
+
+# room → the rooms it may import from. The longest matching name decides; a room may always import itself.
+MAY_IMPORT = {
+    "gateway.policy": (),
+    "gateway.errors": ("gateway.policy.terms",),
+    "gateway.records": (),
+    "gateway.mcp": ("gateway.errors", "gateway.policy.terms", "gateway.policy.spelling"),
+    "connectors": ("gateway.mcp", "gateway.policy.terms", "gateway.errors"),
+    "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
+    "gateway.sessions": ("gateway.policy.terms", "gateway.errors", "gateway.mcp"),
+    "gateway.audit": ("gateway.policy.terms", "gateway.store.base"),
+    "gateway.store": ("gateway.audit", "gateway.records"),
+    "gateway.catalogue": ("gateway.mcp", "gateway.policy.terms", "gateway.errors", "connectors.base"),
+    "gateway.follower": (
+        *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
+    ),
+    "gateway.folder_mode": ("gateway.manage.policies", "gateway.policy", "gateway.store.base"),
+    "gateway.pipeline": (
+        *("gateway.policy", "gateway.mcp", "connectors.base", "gateway.identity", "gateway.audit"),
+        *("gateway.catalogue", "gateway.follower", "gateway.errors"),
+    ),
+    "gateway.streams": ("gateway.pipeline", "gateway.sessions", "gateway.errors", "connectors.base"),
+    "gateway.manage": (
+        *("gateway.policy", "gateway.store.base", "gateway.records", "gateway.identity", "gateway.audit"),
+        *("connectors.base", "gateway.errors"),
+    ),
+    "gateway.settings": (
+        *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
+    ),
+    "gateway.web": (
+        *("gateway.pipeline", "gateway.manage", "gateway.mcp", "gateway.sessions", "gateway.identity"),
+        *("connectors.base", "gateway.policy.terms", "gateway.errors"),
+    ),
+    "gateway.cli": ("gateway", "connectors.base", "connectors.listing"),
+    "gateway.app": ("gateway", "connectors"),
+}
+# foreign package → how the modules begin that alone may import it
+ONLY_IN = {
+    "casbin": ("gateway.policy.engine", "gateway.policy.roles"),
+    "quart": ("gateway.web",),
+    "werkzeug": ("gateway.web",),
+    "pymongo": ("gateway.store.mongo",),
+    "sqlite3": ("gateway.store.sqlite",),
+    "aiohttp": ("connectors.egress",),
+    "socket": ("connectors.egress", "gateway.cli"),
+    "click": ("gateway.cli",),
+    "rich": ("gateway.cli",),
+    "hypercorn": ("gateway.cli",),
+}
+PURE = ("gateway.policy", "gateway.mcp")
+IMPURE = {
+    "asyncio",
+    "aiohttp",
+    "quart",
+    "pymongo",
+    "sqlite3",
+    "time",
+    "socket",
+    "random",
+    "secrets",
+    "logging",
+    "threading",
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def room_of(module: str) -> str:
+    rooms = [room for room in MAY_IMPORT if within(module, room)]
+    assert rooms, f"{module} stands in no room of the table"
+    return max(rooms, key=len)
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_a_module_imports_only_what_its_room_may(path: Path):
+    module = name_of(path)
+    if module in ("gateway", "connectors"):
+        return
+    room = room_of(module)
+    for target in imports(ast.parse(path.read_text())):
+        if target.split(".")[0] in ("gateway", "connectors"):
+            assert any(within(target, allowed) for allowed in (room, *MAY_IMPORT[room])), f"{module} imports {target}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_a_foreign_package_stays_behind_its_seam(path: Path):
+    module = name_of(path)
+    for target in imports(ast.parse(path.read_text())):
+        package = target.split(".")[0]
+        if package in ONLY_IN:
+            assert module.startswith(ONLY_IN[package]), f"{module} imports {package}"
+        if any(within(module, room) for room in PURE):
+            assert package not in IMPURE, f"{module} is pure and imports {package}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name_of)
+def test_a_file_keeps_the_laws_on_length_and_shape(path: Path):
+    text = path.read_text()
+    assert text.count("\n") <= 400, "no file over 400 lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 80, f"{node.name} is over 80 lines"
+            inner = [each for each in ast.walk(node) if isinstance(each, ast.Import | ast.ImportFrom)]
+            assert not inner, f"{node.name} imports inside itself"
+        assert not isinstance(node, ast.Assert), "product code does not assert"
+
+
+@pytest.mark.parametrize("folder", ["policies", "config"])
+def test_what_people_edit_holds_no_python(folder: str):
+    assert not list((ROOT / folder).rglob("*.py"))
+
+
+def test_nothing_that_is_kept_names_a_registry_or_a_machine():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    forbidden = re.compile(
+        "|".join(("pythonhosted" + r"\.org", "registry" + r"\.npmjs", "/" + "work/", '"resolved' + '"'))
+    )
+    for name in listed:
+        text = (ROOT / name).read_bytes().decode("utf-8", "replace") if (ROOT / name).is_file() else ""
+        assert not forbidden.search(text), name
+
+
+def test_the_core_stays_small_and_free_of_pydantic():
+    seen: set[str] = set()
+    waiting = ["ostiary"]
+    while waiting:
+        for requirement in requires(waiting.pop()) or ():
+            name = re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("_", "-")
+            if any(mark in requirement for mark in ("extra ==", "python_version <", "win32")):
+                continue
+            if name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    assert len(seen) < 50, sorted(seen)
+    assert not {each for each in seen if "pydantic" in each}
+
+
+def test_importing_the_product_loads_no_test_package():
+    code = "import sys, gateway.app; print([m for m in ('pydantic', 'mcp', 'hypothesis') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_embedded_store_does_not_load_the_driver_of_the_other():
+    code = "import sys, gateway.app; print('pymongo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
