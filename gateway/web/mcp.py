@@ -127,10 +127,16 @@ class _Exchange:
             session_version=self.session.version if self.session else None,
             session=self.session.id if self.session else "",
         )
-        opening = isinstance(message, Request) and message.method == "initialize"
-        if call.era is Era.LEGACY and self.session is None and self.domain == MAIN and not opening:
+        if call.era is Era.LEGACY and self.session is None and not self._stands_alone(message):
             raise Malformed("Bad Request: No valid session ID provided", code=-32000)
         return call
+
+    def _stands_alone(self, message: Message) -> bool:
+        """Whether a legacy message needs no session: beside the main server single requests are served, but
+        nobody could ever end what they follow.
+        """
+        method = message.method if isinstance(message, Request) else ""
+        return method == "initialize" or (self.domain != MAIN and method != "resources/subscribe")
 
     async def _single(self, call: Call, subject: Subject) -> None:
         modern = call.era is Era.MODERN

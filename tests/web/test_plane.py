@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue import Server
 from gateway.errors import Malformed
 from gateway.mcp.terms import Notification
+from gateway.policy.terms import MAIN
 from gateway.sessions import RUNNING
 from gateway.web.asgi import Incoming
 from gateway.web.replies import Reply
@@ -73,6 +75,16 @@ async def test_a_path_or_name_of_the_sender_never_stands_as_transport():
     await front.open("GET", "/mcp/secret-in-the-path", host="evil.example").done()
     await front.open("GET", "/a\nb/secret", host="evil.example").done()
     assert [entry.transport for entry in front.door.entries] == ["mcp", "http"]
+
+
+async def test_beside_the_main_server_single_legacy_requests_are_served_but_follow_nothing():
+    front = Front(Door(ALL, [slack()], servers=(Server("side", ("slack",)),)), servers=frozenset({MAIN, "side"}))
+    listed = await front.open("POST", "/mcp/side", message("tools/list")).done()
+    assert listed.status == 200
+    assert listed.told["result"]["tools"]
+    followed = await front.open("POST", "/mcp/side", message("resources/subscribe", uri="slack://1")).done()
+    assert followed.status == 400
+    assert "No valid session ID" in followed.told["error"]["message"]
 
 
 async def test_a_client_that_leaves_while_it_sends_is_on_record_and_told_nothing():
