@@ -117,7 +117,10 @@ class Directory:
         unheard = [self._ask(id, principal) for id, each in known if not each.fresh and each.failed_at is None]
         if unheard:
             await asyncio.wait(unheard, timeout=GLANCE_S)
-        return self._merged(server, principal)
+        view = self._merged(server, principal)
+        if all(self._of(id, principal).failed_at is not None for id in view.missing):
+            _keep(self._views[domain], principal, view)
+        return view
 
     def former(self, domain: str, principal: str) -> View | None:
         """The view that a change made obsolete last, for telling whom the change concerns."""

@@ -319,6 +319,13 @@ async def test_a_glance_does_not_wait_for_a_slow_connector_and_a_list_still_does
     assert await shelf.glance(MAIN, AMY) is await shelf.view(MAIN, AMY)
 
 
+async def test_what_a_glance_has_heard_from_all_is_remembered():
+    shelf = directory(FakeConnector("a", [tool("x")]), FakeConnector("b", failure=UpstreamFailed("down")))
+    glanced = await shelf.glance(MAIN, AMY)
+    assert names(glanced) == ["a__x"]
+    assert await shelf.glance(MAIN, AMY) is glanced
+
+
 async def test_a_glance_does_not_ask_again_who_has_just_failed():
     shelf = directory(a := FakeConnector("a", [tool("x")], failure=UpstreamFailed("down")))
     await shelf.glance(MAIN, AMY)
