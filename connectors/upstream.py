@@ -23,9 +23,6 @@ from gateway.policy.terms import SYSTEM
 
 _LOG = logging.getLogger(__name__)
 
-CLIENT: Final[Params] = {"name": "ostiary", "version": "0.1.0"}
-"""What the gateway says of itself to servers."""
-
 MAX_SESSIONS: Final = 1_000
 """Sessions over HTTP that one upstream may have at a time; processes are counted by ``max_processes``."""
 
@@ -34,14 +31,16 @@ MAX_LINES: Final = 10_000
 
 
 class Upstream:
-    """One server as ``Connector``; ``egress`` is its way out. Raises ``ValueError`` when ``spec`` cannot be read."""
+    """One server as ``Connector``; ``egress`` is its way out, ``client`` what we say of ourselves (name, version).
+    Raises ``ValueError`` when ``spec`` cannot be read.
+    """
 
     def __init__(
         self,
         spec: UpstreamSpec,
         egress: Egress,
         *,
-        client: Params = CLIENT,
+        client: Params,
         pace: Pace | None = None,
         transport: Callable[[], Transport] | None = None,
     ) -> None:

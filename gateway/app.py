@@ -21,7 +21,8 @@ from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory, Server
 from gateway.folder_mode import FolderMode
-from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, Snapshot, now_ms
+from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
+from gateway.mcp.terms import Params
 from gateway.pipeline import Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Sessions
@@ -59,7 +60,8 @@ class Gateway:
         self._files = ExitStack()
         self._audit = Audit(self.store.audit, stream=self._audit_stream())
         self._egress = Egress()
-        self._upstreams = [Upstream(spec, self._egress) for spec in settings.upstreams]
+        ours: Params = {"name": settings.name, "version": version("ostiary")}
+        self._upstreams = [Upstream(spec, self._egress, client=ours) for spec in settings.upstreams]
         self._directory = Directory(_servers(settings), self._upstreams)
         self._sessions = Sessions(self._released)
         self._pipeline = Pipeline(
@@ -67,12 +69,12 @@ class Gateway:
             self._directory,
             self._audit,
             hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
-            server_info={"name": settings.name, "version": version("ostiary")},
+            server_info=ours,
             stale_after=settings.stale_after_s,
         )
         self._announcer = Announcer(self._pipeline, self._sessions)
         self._directory.watch(self._announcer.changed)
-        self.follower.on_swap(self._swapped)
+        self.follower.on_swap(lambda _: self._end_dead())
         self.asgi: App = self._plane()
         self._tasks: list[asyncio.Task[None]] = []
         self._releases: set[asyncio.Task[None]] = set()
@@ -144,9 +146,6 @@ class Gateway:
 
     def _still_valid(self, subject: Subject) -> bool:
         return self.follower.current.identities.still_valid(subject, now_ms())
-
-    def _swapped(self, _: Snapshot) -> None:
-        self._end_dead()
 
     def _end_dead(self) -> None:
         self._sessions.end_where(lambda subject: not self._still_valid(subject))

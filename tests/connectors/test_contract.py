@@ -14,7 +14,7 @@ from connectors.upstream import Upstream
 from gateway.errors import UpstreamFailed
 from gateway.mcp.terms import Era, Kind
 from tests.connectors.raw_http import TLS
-from tests.upstreams.starting import piped, reached
+from tests.upstreams.starting import CLIENT, piped, reached
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,7 +40,7 @@ async def opened(request, everything):
     else:
         spec = reached(transport, everything[request.param], **SHARED)
     egress = Egress(tls=TLS)
-    upstream = Upstream(spec, egress)
+    upstream = Upstream(spec, egress, client=CLIENT)
     yield upstream, expected, request.param != "http-json"
     async with asyncio.timeout(15):
         await upstream.close()

@@ -12,6 +12,7 @@ from connectors.upstream import Upstream
 from gateway.errors import UpstreamFailed
 from gateway.mcp.terms import Era, Notification
 from tests.connectors.scripted import Scripted
+from tests.upstreams.starting import CLIENT
 
 CAPABILITIES = {"tools": {"listChanged": True}, "resources": {"subscribe": True}}
 LEGACY = {
@@ -37,7 +38,7 @@ class Server:
         self.answers = LEGACY
         self.sessions = []
         given = {"id": "up", "transport": "http" if http else "stdio", "sharing": Sharing.ALL, "era": Era.LEGACY}
-        self.upstream = Upstream(UpstreamSpec(**(given | spec)), None, transport=self.session, pace=pace)
+        self.upstream = Upstream(UpstreamSpec(**(given | spec)), None, client=CLIENT, transport=self.session, pace=pace)
 
     def session(self):
         self.sessions.append(Scripted(dict(self.answers), http=self.http))

@@ -19,7 +19,7 @@ from connectors.upstream import Upstream
 from gateway.errors import NotConnected, UpstreamFailed
 from gateway.mcp.terms import Era, Kind
 from tests.connectors.raw_http import TLS, answer, http_spec
-from tests.upstreams.starting import HERE, raw
+from tests.upstreams.starting import CLIENT, HERE, raw
 
 QUICK = Pace(first=0.05, most=0.2, retry=0.05)
 PRINCIPAL = Sharing.PRINCIPAL
@@ -28,7 +28,7 @@ PRINCIPAL = Sharing.PRINCIPAL
 @contextlib.asynccontextmanager
 async def up(spec, *, pace=QUICK, **given):
     egress = Egress(tls=TLS)
-    upstream = Upstream(spec, egress, pace=pace, **given)
+    upstream = Upstream(spec, egress, client=CLIENT, pace=pace, **given)
     try:
         yield upstream
     finally:
@@ -470,9 +470,9 @@ async def test_a_subscription_ends_with_its_last_subscriber_and_survives_a_resta
 
 def test_whose_connection_it_is():
     spec = raw()
-    assert Upstream(spec, None).owners("user:a") == ("user:a",)
+    assert Upstream(spec, None, client=CLIENT).owners("user:a") == ("user:a",)
     for given in ({"env": {"TOKEN": Secret("x")}}, {"headers": {"Authorization": Secret("x")}}):
-        assert Upstream(raw(**given), None).owners("user:a") == ("system",)
+        assert Upstream(raw(**given), None, client=CLIENT).owners("user:a") == ("system",)
 
 
 async def test_nobody_is_served_on_a_connection_that_is_not_there():
@@ -484,7 +484,7 @@ async def test_nobody_is_served_on_a_connection_that_is_not_there():
 
 def test_an_exception_of_the_address_guard_that_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="private_hosts"):
-        Upstream(raw(private_hosts=("not an address!",)), None)
+        Upstream(raw(private_hosts=("not an address!",)), None, client=CLIENT)
 
 
 class Forgetful:

@@ -13,6 +13,7 @@ from connectors.base import Sharing, UpstreamSpec
 HERE = Path(__file__).parent
 RAW = (sys.executable, "-S", str(HERE / "raw.py"))
 EVERYTHING = (sys.executable, str(HERE / "everything.py"))
+CLIENT = {"name": "ostiary", "version": "test"}
 PATHS = {"http": "/mcp", "sse": "/sse"}
 
 
