@@ -9,6 +9,7 @@ from typing import Any
 from mcp import ClientSession, McpError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamablehttp_client
+from mcp.types import PromptReference
 
 
 @asynccontextmanager
@@ -41,6 +42,9 @@ async def take(session: ClientSession, step: list[Any]) -> Any:
             answer = await session.list_resource_templates()
         case "read":
             answer = await session.read_resource(rest[0])
+        case "complete":
+            reference = PromptReference(type="ref/prompt", name=rest[0])
+            answer = await session.complete(reference, {"name": rest[1], "value": rest[2]})
     return answer.model_dump(mode="json", by_alias=True)
 
 

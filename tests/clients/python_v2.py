@@ -15,6 +15,7 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference
 
 
 @asynccontextmanager
@@ -53,6 +54,9 @@ async def take(client: Client, step: list[Any]) -> Any:
             answer = await client.list_resource_templates()
         case "read":
             answer = await client.read_resource(rest[0])
+        case "complete":
+            reference = PromptReference(type="ref/prompt", name=rest[0])
+            answer = await client.complete(reference, {"name": rest[1], "value": rest[2]})
     return answer.model_dump(mode="json", by_alias=True)
 
 

@@ -30,6 +30,8 @@ async function take(client, verb, rest) {
       return client.listResourceTemplates();
     case "read":
       return client.readResource({ uri: rest[0] });
+    case "complete":
+      return client.complete({ ref: { type: "ref/prompt", name: rest[0] }, argument: { name: rest[1], value: rest[2] } });
   }
 }
 

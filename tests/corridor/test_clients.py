@@ -73,12 +73,12 @@ def test_a_real_client_lists_calls_reads_and_is_refused(
         ["templates"],
         ["read", "test://static"],
         ["read", "test://item/7"],
+        ["complete", "demo__greeting", "who", "a"],
     ]
     told = talk(house, user_key, client, transport, mode, steps)
     assert told["version"] == version
-    (tools, echo, web, old, slow, forbidden, hidden, missing, prompts, prompt, resources, templates, static, item) = (
-        told["answers"]
-    )
+    tools, echo, web, old, slow, forbidden, hidden, missing, *others = told["answers"]
+    prompts, prompt, resources, templates, static, item, completed = others
 
     names = {tool["name"] for tool in tools["tools"]}
     assert {"demo__echo", "web__echo", "old__echo", "demo__grow"} <= names
@@ -104,6 +104,7 @@ def test_a_real_client_lists_calls_reads_and_is_refused(
     assert "test://item/{id}" in {each["uriTemplate"] for each in templates["resourceTemplates"]}
     assert static["contents"][0]["text"] == "the text of test://static"
     assert item["contents"][0]["text"] == "the text of test://item/7"
+    assert completed["completion"]["values"] == ["ada", "alan"]
 
 
 @pytest.mark.parametrize(("client", "mode"), [("python-v2", "auto"), ("typescript-v1", "legacy")])
