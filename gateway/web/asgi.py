@@ -129,6 +129,30 @@ async def answer(send: Send, status: int, body: bytes = b"", headers: Iterable[H
     await send({"type": "http.response.body", "body": body})
 
 
+async def show(app: App, scope: Scope, incoming: Incoming, send: Send) -> None:
+    """Let ``app`` answer, but not before the body has come: a server that answers earlier ends the connection
+    without a word. Where the body does not come in time, the answer says that the connection ends.
+    """
+    arrived = asyncio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        event = await incoming.receive()
+        if not event.get("more_body", False):
+            arrived.set()
+        return event
+
+    async def begin(event: MutableMapping[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            try:
+                async with asyncio.timeout(LEAVE_S):
+                    await arrived.wait()
+            except TimeoutError:
+                event = {**event, "headers": [*event["headers"], CLOSE]}
+        await send(event)
+
+    await app(scope, receive, begin)
+
+
 async def end_tasks(*tasks: "asyncio.Future[None] | None") -> None:
     """Cancel tasks of ours and wait until they are done."""
     living = [task for task in tasks if task is not None]

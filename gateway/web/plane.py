@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.errors import Fault, Malformed, Refusal, Unknown
 from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN
-from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send
+from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send, show
 from gateway.web.hosts import Hosts, client_address
 from gateway.web.mcp import Endpoint
 from gateway.web.refusals import write_refusal
@@ -65,7 +65,7 @@ class Plane:
             raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
         root, domain = _place(incoming.path)
         if root not in ROOTS:
-            await self.pages(scope, incoming.receive, send)
+            await show(self.pages, scope, incoming, send)
         elif "/" in domain or (root == "messages" and domain != MAIN):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":

@@ -118,6 +118,9 @@ class Front:
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
             "method": method,
             "path": path,
             "query_string": query.encode(),

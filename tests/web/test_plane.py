@@ -13,6 +13,7 @@ from gateway.mcp.terms import Notification
 from gateway.policy.terms import MAIN
 from gateway.sessions import RUNNING
 from gateway.web.asgi import Incoming
+from gateway.web.meta import pages
 from gateway.web.replies import Reply
 from tests.builders import ALL, AMY, BOB, Door
 from tests.fakes import Sent, echo, slack
@@ -75,6 +76,24 @@ async def test_a_path_or_name_of_the_sender_never_stands_as_transport():
     await front.open("GET", "/mcp/secret-in-the-path", host="evil.example").done()
     await front.open("GET", "/a\nb/secret", host="evil.example").done()
     assert [entry.transport for entry in front.door.entries] == ["mcp", "http"]
+
+
+async def test_a_page_is_answered_after_the_body_has_come_so_that_the_connection_can_be_used_again():
+    exchange = Front(pages=pages()).open("POST", "/nowhere", None, content_length="4")
+    exchange.give(b"ha", more=True)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not exchange.sent
+    exchange.give(b"lf")
+    assert (await exchange.done()).status == 404
+    assert "connection" not in exchange.headers
+
+
+async def test_a_page_whose_body_does_not_come_says_that_the_connection_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.web.asgi.LEAVE_S", 0.01)
+    exchange = Front(pages=pages()).open("POST", "/nowhere", None, content_length="4")
+    assert (await exchange.done()).status == 404
+    assert exchange.headers["connection"] == "close"
 
 
 async def test_beside_the_main_server_single_legacy_requests_are_served_but_follow_nothing():
