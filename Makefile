@@ -10,12 +10,12 @@ run: .venv/.run .envs/upstreams/.ready
 	@$(RUN)/ostiary serve
 
 # The pure rooms and the one door are measured for branch coverage; the rest runs after them.
-CORE := tests/policy tests/mcp tests/pipeline
+CORE := tests/policy tests/analysis tests/mcp tests/pipeline
 test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready
 ifdef ARGS
 	$(RUN)/pytest -n 2 $(ARGS)
 else
-	$(RUN)/pytest -n 2 $(CORE) --cov=gateway.policy --cov=gateway.mcp --cov=gateway.pipeline --cov-branch \
+	$(RUN)/pytest -n 2 $(CORE) --cov=gateway.policy --cov=gateway.analysis --cov=gateway.mcp --cov=gateway.pipeline --cov-branch \
 		--cov-report=term:skip-covered --cov-fail-under=98
 	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%)
 endif

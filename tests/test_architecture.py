@@ -16,6 +16,7 @@ CODE = sorted(path for package in ("gateway", "connectors") for path in (ROOT / 
 # room → the rooms it may import from. The longest matching name decides; a room may always import itself.
 MAY_IMPORT = {
     "gateway.policy": (),
+    "gateway.analysis": ("gateway.policy",),
     "gateway.errors": ("gateway.policy.terms",),
     "gateway.records": (),
     "gateway.mcp": ("gateway.errors", "gateway.policy.terms", "gateway.policy.spelling"),
@@ -28,15 +29,15 @@ MAY_IMPORT = {
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
     ),
-    "gateway.folder_mode": ("gateway.manage.policies", "gateway.policy", "gateway.store.base"),
+    "gateway.folder_mode": ("gateway.manage.policies", "gateway.analysis", "gateway.policy", "gateway.store.base"),
     "gateway.pipeline": (
         *("gateway.policy", "gateway.mcp", "connectors.base", "gateway.identity", "gateway.audit"),
         *("gateway.catalogue", "gateway.follower", "gateway.errors"),
     ),
     "gateway.streams": ("gateway.pipeline", "gateway.sessions", "gateway.errors", "connectors.base"),
     "gateway.manage": (
-        *("gateway.policy", "gateway.store.base", "gateway.records", "gateway.identity", "gateway.audit"),
-        *("connectors.base", "gateway.errors"),
+        *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
+        *("gateway.audit", "connectors.base", "gateway.errors"),
     ),
     "gateway.settings": (
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
@@ -59,9 +60,10 @@ ONLY_IN = {
     "socket": ("connectors.egress", "gateway.cli"),
     "click": ("gateway.cli",),
     "rich": ("gateway.cli",),
+    "yaml": ("gateway.analysis",),
     "hypercorn": ("gateway.cli",),
 }
-PURE = ("gateway.policy", "gateway.mcp")
+PURE = ("gateway.policy", "gateway.analysis", "gateway.mcp")
 IMPURE = {
     "asyncio",
     "aiohttp",

@@ -170,6 +170,16 @@ class Policy:
         secrets = self.bundle.secrets if self.bundle else NOBODY
         return frozenset(path for path in paths if not any(_overlap(path, secret) for secret in secrets))
 
+    def known_as(
+        self, name: str, domain: str, now: int | None = None, groups: frozenset[str] | None = NOBODY
+    ) -> frozenset[str]:
+        """Every name under which an allow finds ``name`` in ``domain``: himself, his roles and groups, the crowds."""
+        return self._roles.names(name, domain, groups, now).allow
+
+    def condition(self, text: str) -> Condition:
+        """The condition that a row of this policy writes as ``text``."""
+        return self._conditions[text]
+
     def roles_of(
         self, name: str, domain: str, now: int | None = None, groups: frozenset[str] | None = NOBODY
     ) -> frozenset[str]:

@@ -1,0 +1,63 @@
+"""What the commands on a policy share: their options, and the policy that they ask."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.cli.operation import operation
+from gateway.cli.output import Failure, failed
+from gateway.folder_mode import read_valid
+from gateway.manage.policies import policy_in_force
+from gateway.policy.bundle import Bundle
+from gateway.policy.engine import Policy, grant_rows
+from gateway.policy.terms import Link, Rule
+from gateway.settings import Mode, Settings
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+folder_path = click.Path(path_type=Path, exists=True, file_okay=False)
+from_option = click.option(
+    "--from", "folder", type=folder_path, metavar="DIR", help="Ask the policy in DIR instead of the one in force."
+)
+
+
+def policy_to_ask(settings: Settings, folder: Path | None, *, method: str) -> Policy:
+    """The policy in force with its grants, or that of a folder with the same grants; leaves one audit entry."""
+    return asyncio.run(_policy(settings, folder, method))
+
+
+async def _policy(settings: Settings, folder: Path | None, method: str) -> Policy:
+    async with operation(settings, method, "gateway/policy", "inspect") as desk:
+        in_force = await policy_in_force(desk.store)
+        changes = await desk.store.changes(0)
+        rows = [grant_rows(grant) for grant in changes.grants]
+        if folder is None and in_force is not None:
+            return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")
+        return _of_folder(settings, folder, rows)
+
+
+def _of_folder(settings: Settings, folder: Path | None, rows: Sequence[Rule | Link]) -> Policy:
+    """The policy of a folder; without one, that of development mode, which the first start would apply."""
+    if folder is None and settings.mode is Mode.PRODUCTION:
+        raise Failure("no policy is in force, so everything is denied; `ostiary policy apply DIR` applies one")
+    chosen = folder or settings.policy_folder
+    return Policy.build(valid_bundle(chosen, "not valid"), rows, f"{chosen.resolve().name}/")
+
+
+def valid_bundle(folder: Path, otherwise: str) -> Bundle:
+    """The policy in ``folder``. Raises ``Failure``, after every problem was told, with ``otherwise`` as its verdict."""
+    found = read_valid(folder)
+    if not isinstance(found, Bundle):
+        raise failed(found, f"{folder}: {otherwise}")
+    return found
+
+
+def row_text(rule: Rule) -> str:
+    """A rule for people: its place and the row as files write it."""
+    columns = (rule.subject, rule.domain, rule.owner, rule.object, rule.action, rule.when, rule.effect)
+    return f"{rule.place}: `p, {', '.join(columns)}`"
+
+
+def size_text(bundle: Bundle) -> str:
+    return f"{len(bundle.rules)} rules, {len(bundle.links)} links"

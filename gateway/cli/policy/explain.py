@@ -1,0 +1,104 @@
+"""``ostiary policy explain``: one question, its answer, and every row that had a word in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from gateway.cli.operation import Given, now_ms
+from gateway.cli.output import Failure, show_json
+from gateway.cli.policy.asking import from_option, json_option, policy_to_ask, row_text
+from gateway.cli.question import facts_of, values_of
+from gateway.pipeline.chain import environment
+from gateway.policy.explain import Explanation
+from gateway.policy.model import is_subject
+from gateway.policy.rows import rule_sentences
+from gateway.policy.terms import MAIN, Access, Context, Effect
+
+
+@click.command()
+@click.argument("subject")
+@click.argument("object")
+@click.argument("action")
+@click.option("--domain", default=MAIN, show_default=True, help="`main` or a server's id.")
+@click.option(
+    "--own", default="self", show_default=True, help="Whose connection or record: `self`, `system` or a subject."
+)
+@click.option(
+    "--arg", "args", multiple=True, metavar="NAME=VALUE", help="An argument of the call; `a.b=1` goes deeper."
+)
+@click.option("--claim", "claims", multiple=True, metavar="NAME=VALUE", help="A verified claim of SUBJECT.")
+@click.option("--address", default="", help="The address the call comes from.")
+@from_option
+@json_option
+@click.pass_obj
+def explain(
+    given: Given,
+    *,
+    subject: str,
+    object: str,
+    action: str,
+    domain: str,
+    own: str,
+    args: tuple[str, ...],
+    claims: tuple[str, ...],
+    address: str,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell whether SUBJECT may do ACTION with OBJECT, and which rows say so."""
+    if not is_subject(subject):
+        raise Failure(f"`{subject}` is not a subject; write `user:EMAIL`, `end:SERVER/SUB` or `server:ID`")
+    if sentences := rule_sentences((subject, domain, own, object, action, "", Effect.DENY.value)):
+        raise Failure("; ".join(sentences))  # a question that no row could ever answer
+    settings = given.settings()
+    now = now_ms()
+    judging = policy_to_ask(settings, folder, method="policy.explain")
+    owner = subject if own == "self" else own
+    context = Context(
+        args=values_of(args),
+        claims=values_of(claims),
+        tool=facts_of(object, settings.upstreams),
+        env=environment(now, offset=0, address=address),
+        owner_roles=tuple(sorted(judging.roles_of(owner, MAIN, now))),
+    )
+    access = Access(subject, domain, owner, object, action, context)
+    explanation = judging.explain(access)
+    if as_json:
+        show_json(_plain(explanation))
+        return
+    for line in _told(access, explanation):
+        click.echo(line)
+
+
+def _told(access: Access, explanation: Explanation) -> Iterator[str]:
+    """The explanation for people, line by line."""
+    decision = explanation.decision
+    verdict = "allowed" if decision.allowed else "denied"
+    yield f"{verdict}: {access.subject} {access.action} {access.object} in {access.domain}, of {access.owner}"
+    yield f"reason {decision.reason}, policy {decision.version}"
+    if decision.rule is not None:
+        yield f"decided by {row_text(decision.rule)}"
+    for spoke in explanation.spoke:
+        if spoke.rule is not decision.rule:
+            effect = "applies as well" if spoke.applies else "does not apply: its condition is not met"
+            yield f"{row_text(spoke.rule)} {effect}"
+    if explanation.nearest is not None:
+        yield f"nearest {row_text(explanation.nearest.rule)}: {explanation.nearest.sentence}"
+
+
+def _plain(explanation: Explanation) -> dict[str, object]:
+    decision, nearest = explanation.decision, explanation.nearest
+    return {
+        "allowed": decision.allowed,
+        "reason": decision.reason.value,
+        "policy": decision.version,
+        "rule": None if decision.rule is None else row_text(decision.rule),
+        "spoke": [
+            {"rule": row_text(spoke.rule), "applies": spoke.applies, "condition": spoke.outcome, "through": spoke.path}
+            for spoke in explanation.spoke
+        ],
+        "nearest": None
+        if nearest is None
+        else {"rule": row_text(nearest.rule), "part": nearest.part, "why": nearest.sentence},
+    }
