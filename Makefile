@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test check format bench clean
+.PHONY: run test nightly check format bench bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -20,11 +20,18 @@ else
 	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%)
 endif
 
+# The proof of the policy once more, with other seeds and with hundreds of times as many examples: it takes hours.
+PROOF := agreement machine laws fuzz fuzz_texts conditions possible rules
+nightly: .venv/.test
+	HYPOTHESIS_PROFILE=nightly $(RUN)/pytest -n 2 $(PROOF:%=tests/policy/test_%.py)
+
 check: .venv/.test
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 	$(RUN)/ostiary policy validate policies
+	$(RUN)/ostiary policy lint policies --strict
+	$(RUN)/ostiary policy test policies --min-coverage 90
 
 format: .venv/.test
 	$(RUN)/ruff format .
@@ -32,6 +39,10 @@ format: .venv/.test
 
 bench: .venv/.test .envs/upstreams/.ready
 	$(RUN)/python -m benchmarks.start
+
+bench-policy: .venv/.test .envs/bench/.ready
+	$(RUN)/python -m benchmarks.policy
+	$(RUN)/python -m benchmarks.plan
 
 clean:
 	rm -rf .venv .envs tests/clients/node_modules
@@ -49,6 +60,11 @@ clean:
 .envs/upstreams/.ready: config/upstreams-requirements.txt
 	test -x .envs/upstreams/bin/python || $(PYTHON) -m venv .envs/upstreams
 	.envs/upstreams/bin/python $(PIP) -r $<
+	touch $@
+
+.envs/bench/.ready: benchmarks/requirements.txt
+	test -x .envs/bench/bin/python || $(PYTHON) -m venv .envs/bench
+	.envs/bench/bin/python $(PIP) -r $<
 	touch $@
 
 .envs/sdk-v1/.ready: tests/clients/sdk-v1-requirements.txt

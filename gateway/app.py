@@ -10,23 +10,22 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from connectors.base import Sharing
 from connectors.egress import Egress
-from connectors.upstream import Upstream
 from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
-from gateway.catalogue import Directory, Server
+from gateway.catalogue import Directory
 from gateway.folder_mode import FolderMode
 from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
-from gateway.mcp.terms import Params
 from gateway.pipeline import Pipeline
+from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.terms import MAIN, Subject
+from gateway.servers import ourselves, servers_of, upstreams_of
 from gateway.sessions import Sessions
-from gateway.settings import Mode, Names, Settings
+from gateway.settings import Mode, Settings
 from gateway.store.opening import open_store
 from gateway.streams import Announcer
 from gateway.web.asgi import App, end_tasks
@@ -50,27 +49,31 @@ class Gateway:
         self.settings = settings
         self.ring = settings.key_ring()
         self.store = open_store(settings.store.target.reveal(), database=settings.store.database)
-        folder = FolderMode(settings.policy_folder, self.store, clock=now_ms)
+        self._files = ExitStack()
+        self._audit = Audit(self.store.audit, stream=self._audit_stream())
+        folder = FolderMode(settings.policy_folder, self.store, clock=now_ms, record=self._audit.record)
         self.follower = Follower(
             self.store,
             self.ring,
             poll_s=POLL_SQLITE_S if settings.store.uri is None else POLL_MONGO_S,
             folder=folder if settings.mode is Mode.DEVELOPMENT else None,
+            trusted=settings.trusted_keys,
+            stale_after_ms=settings.stale_after_s * 1000,
         )
-        self._files = ExitStack()
-        self._audit = Audit(self.store.audit, stream=self._audit_stream())
         self._egress = Egress()
-        ours: Params = {"name": settings.name, "version": version("ostiary")}
-        self._upstreams = [Upstream(spec, self._egress, client=ours) for spec in settings.upstreams]
-        self._directory = Directory(_servers(settings), self._upstreams)
+        self._upstreams = upstreams_of(settings, self._egress)
+        self._directory = Directory(servers_of(settings), self._upstreams)
         self._sessions = Sessions(self._released)
+        self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
         self._pipeline = Pipeline(
             self.follower,
             self._directory,
             self._audit,
             hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
-            server_info=ours,
+            server_info=ourselves(settings),
             stale_after=settings.stale_after_s,
+            shadow=self.follower.shadow,
+            sentinel=self._sentinel,
         )
         self._announcer = Announcer(self._pipeline, self._sessions)
         self._directory.watch(self._announcer.changed)
@@ -88,6 +91,7 @@ class Gateway:
         self._tasks = [
             asyncio.create_task(lasting("follower", self.follower.run)),
             asyncio.create_task(lasting("announcer", self._announcer.run)),
+            asyncio.create_task(lasting("sentinel", self._sentinel.run)),
             asyncio.create_task(lasting("housekeeping", self._keep_house)),
             asyncio.create_task(lasting("purging", self._purge)),
             asyncio.create_task(self._warm_up(), name="warm-up"),
@@ -127,7 +131,7 @@ class Gateway:
         return Plane(
             mcp=Endpoint(self._pipeline, self._sessions, rules, domains, now_ms),
             sse=SseEndpoint(self._pipeline, self._sessions, rules, domains, now_ms, self._still_valid),
-            pages=cast("App", pages()),
+            pages=cast("App", pages(lambda: self.follower.readiness(now_ms()))),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,
             pipeline=self._pipeline,
@@ -207,14 +211,3 @@ async def lasting(name: str, work: Callable[[], Awaitable[None]], *, again: floa
             return
         log.critical("%s ended in a fault and is begun again", name, exc_info=fault)
         await asyncio.sleep(again)
-
-
-def _servers(settings: Settings) -> list[Server]:
-    everything = Server(MAIN, tuple(upstream.id for upstream in settings.upstreams))
-    return [
-        everything,
-        *(
-            Server(spec.id, spec.upstreams, prefixed=spec.names is Names.PREFIXED, instructions=spec.instructions)
-            for spec in settings.servers
-        ),
-    ]

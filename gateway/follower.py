@@ -7,17 +7,23 @@ long is stale, and then nothing is decided. This file knows no transport and dec
 import asyncio
 import logging
 import random
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from gateway.folder_mode import FolderMode
 from gateway.identity import Identities, KeyRing
-from gateway.policy.bundle import decode
+from gateway.pacing import clear_away_in_slices, paced
+from gateway.policy.bundle import decoding
 from gateway.policy.engine import BadPolicy, Policy, grant_rows
+from gateway.policy.shelves import Slices
+from gateway.policy.signature import TrustedKey, distrust
 from gateway.policy.terms import Link, Rule
 from gateway.records import Grant
+from gateway.shadow import Shadow
 from gateway.store.base import Changes, NotFound, Store, Unavailable
 
 POLL_SQLITE_S: Final = 0.5
@@ -27,6 +33,10 @@ IN_A_ROW: Final = 8
 """How many policies, each applied while the one before was being built, are waited for."""
 
 NEVER: Final = 1 << 62
+
+STALE_AFTER_MS: Final = 30_000.0
+
+_VERSION: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +56,17 @@ class Snapshot:
         return abs(now - self.confirmed_at_ms) > after_ms
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process can decide, by which policy ``version``, and, a sentence each, what stands or will stand
+    against it.
+    """
+
+    ready: bool
+    version: str
+    reasons: tuple[str, ...] = ()
+
+
 Listener: TypeAlias = Callable[[Snapshot], None]
 
 
@@ -55,7 +76,8 @@ def now_ms() -> int:
 
 class Follower:
     """Keeps ``current`` up to date. ``poll_s`` is the longest pause between two looks at the store, ``folder``
-    (development only) a policy folder whose edits are applied first.
+    (development only) a policy folder whose edits are applied first. With ``trusted`` keys only a policy that one of
+    them signed is taken. What was not confirmed for ``stale_after_ms`` is not ready.
     """
 
     def __init__(
@@ -65,25 +87,38 @@ class Follower:
         *,
         poll_s: float,
         folder: FolderMode | None = None,
+        trusted: Sequence[TrustedKey] = (),
+        stale_after_ms: float = STALE_AFTER_MS,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.current = Snapshot(Identities(ring), Policy.build(None, (), "0.0"), confirmed_at_ms=0)
         self._store = store
         self._poll_s = poll_s
         self._folder = folder
+        self._trusted = trusted
+        self._stale_after_ms = stale_after_ms
         self._clock = clock
         self._polling = asyncio.Lock()
         self._listeners: list[Listener] = []
         self._seq = 0
-        self._rows: Mapping[str, Rule | Link] = {}
-        self._living: Mapping[str, Rule | Link] = {}
+        self._rows: dict[str, Rule | Link] = {}
+        self._living: frozenset[str] = frozenset()
         self._unreadable: frozenset[str] = frozenset()
         self._head = 0
         self._refused = -1
+        self._refusal = ""
+        self._followed = asyncio.Event()
         self._loading: asyncio.Task[bool] | None = None
+        self.shadow = Shadow(store, _build)
+        self._plainly = False
         self._settled_at = 0
         self._next_expiry = NEVER
         self._complaint = ""
+
+    def decide_plainly(self) -> None:
+        """Decide by Casbin's own loop over all rows from now on, in this and every later snapshot."""
+        self._plainly = True
+        self._swap(self.current)
 
     def on_swap(self, listener: Listener) -> None:
         """Call ``listener`` with the new snapshot whenever identities or policy changed, or a key or grant ended."""
@@ -102,6 +137,30 @@ class Follower:
                 return
             await self._poll()
 
+    def readiness(self, now: int) -> Readiness:
+        """Whether calls are decided at ``now`` (ms since the epoch); also what will make them stop being so."""
+        policy = self.current.policy
+        stale = self.current.stale(now, self._stale_after_ms)
+        return Readiness(not stale and policy.bundle is not None, policy.version, tuple(self._reasons(now, stale)))
+
+    async def at_least(self, version: str, within_s: float) -> bool:
+        """Whether ``version`` (``HEAD`` or ``HEAD.SEQ``, as in answers) or a later one is followed: if need be after
+        one look at the store, and waiting up to ``within_s`` for what it brings. Raises ``ValueError``.
+        """
+        found = _VERSION.fullmatch(version)
+        if found is None:
+            raise ValueError(f"`{version[:40]}` is not a policy version such as `12` or `12.345`")
+        head, seq = int(found[1]), int(found[2] or 0)
+        try:
+            async with asyncio.timeout(within_s):
+                if not self._follows(head, seq):
+                    await self._poll()
+                while not self._follows(head, seq):
+                    await self._followed.wait()
+        except (TimeoutError, Unavailable):
+            return False
+        return True
+
     async def run(self) -> None:
         """Follow the store until cancelled. What goes wrong is told once and tried again; meanwhile the last
         good snapshot stays, until it is stale.
@@ -112,6 +171,7 @@ class Follower:
                 for step in steps:  # each on its own: no revocation waits while a large folder is read
                     together.create_task(self._repeat(step))
         finally:
+            self.shadow.stop()
             if self._loading is not None:
                 self._loading.cancel()
 
@@ -133,11 +193,14 @@ class Follower:
             if heads.changes != self._seq:
                 self._take(await self._store.changes(self._seq), asked)
             elif self._ended(asked):
-                self._settle(self.current.identities, self._rows, asked, seq=self._seq)
+                self._settle(self.current.identities, {}, frozenset(), asked, seq=self._seq)
             if heads.policy == self._head:
                 self._confirm(asked)
-            elif heads.policy != self._refused and self._loading is None:
+            elif heads.policy == self._refused:
+                self._complaint = ""  # the store answers; what is wrong is the policy
+            elif self._loading is None:
                 self._loading = asyncio.create_task(self._load(heads.policy), name="policy")
+            self.shadow.look(heads.shadow, self.current.policy)
 
     def _confirm(self, asked: int) -> None:
         if self._unreadable:
@@ -152,26 +215,40 @@ class Follower:
         """Follow what changed in people, keys and grants."""
         known = Identities(self.current.identities.ring) if changes.whole else self.current.identities
         identities = known.changed(users=changes.users, keys=changes.keys, removed=changes.removed)
-        touched = {grant.id for grant in changes.grants} | {id for kind, id in changes.removed if kind == "grants"}
-        kept = {} if changes.whole else {id: row for id, row in self._rows.items() if id not in touched}
+        gone = {id for kind, id in changes.removed if kind == "grants"}
         rows = {grant.id: row for grant in changes.grants if (row := _row(grant)) is not None}
         unreadable = {grant.id for grant in changes.grants if grant.id not in rows}
+        touched = gone | rows.keys()
         self._unreadable = frozenset(unreadable if changes.whole else unreadable | (self._unreadable - touched))
-        self._settle(identities, {**kept, **rows}, asked, seq=changes.seq)
+        gone |= unreadable | (self._rows.keys() - rows.keys() if changes.whole else set())
+        self._settle(identities, rows, gone, asked, seq=changes.seq)
 
-    def _settle(self, identities: Identities, rows: Mapping[str, Rule | Link], asked: int, *, seq: int) -> None:
-        """Swap in these identities, and those of these grants that have not ended: all that counts after ``seq``."""
-        living = {id: row for id, row in rows.items() if row.expires is None or asked < row.expires}
+    def _settle(
+        self, identities: Identities, rows: Mapping[str, Rule | Link], gone: AbstractSet[str], asked: int, *, seq: int
+    ) -> None:
+        """Swap in these identities, and of the grants, with ``rows`` and without those ``gone``, the ones that have
+        not ended: all that counts after ``seq``. The policy is handed only what changed.
+        """
+        kept = {id: row for id, row in self._rows.items() if row.expires is not None and id not in gone}
+        ends = {id: row.expires for id, row in {**kept, **rows}.items() if row.expires is not None}
+        ended = {id for id, expires in ends.items() if expires <= asked}
+        revived = {id: self._rows[id] for id in ends.keys() - ended - rows.keys() - self._living}
+        fresh = {id: row for id, row in rows.items() if id not in self._living or self._rows[id] != row}
+        put = {id: row for id, row in {**revived, **fresh}.items() if id not in ended}
+        drop = self._living & (gone | ended)
         policy = self.current.policy
-        if living != self._living:
-            policy = policy.with_grants(_in_order(living), f"{self._head}.{seq}")
-        ends = (row.expires for row in living.values() if row.expires is not None)
-        next_expiry = min((*ends, identities.next_expiry(asked) or NEVER))
-        ended = self._ended(asked)
+        if put or drop:
+            policy = policy.changed(put, drop, f"{self._head}.{seq}")
+        next_expiry = min((*(ends[id] for id in ends.keys() - ended), identities.next_expiry(asked) or NEVER))
+        some_ended = self._ended(asked)
         # only from here on, where nothing can fail any more, the changes count as seen
-        self._seq, self._rows, self._living = seq, rows, living
+        self._seq, self._living = seq, (self._living - drop) | put.keys()
+        for id in gone:
+            self._rows.pop(id, None)
+        self._rows.update(rows)
         self._settled_at, self._next_expiry = asked, next_expiry
-        if ended or policy is not self.current.policy or identities != self.current.identities:
+        self._tell_followers()
+        if some_ended or policy is not self.current.policy or identities != self.current.identities:
             self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms))
 
     def _ended(self, asked: int) -> bool:
@@ -186,27 +263,53 @@ class Follower:
                 policy = Policy.build(None, (), "")
             else:
                 version = head.version
+                if sentence := distrust(head.signature, head.bundle, self._trusted):
+                    raise ValueError(sentence)
                 body = await self._store.bundles.get(head.bundle)
                 policy = await asyncio.to_thread(_build, body)
         except (Unavailable, NotFound) as error:
             self._complain(f"policy {version} cannot be fetched, the last good one stays: {error}")
             return False
         except ValueError as error:
-            self._refused = version
+            self._refused, self._refusal = version, str(error)
             log.error("policy %d cannot be used, the last good one stays until it is stale: %s", version, error)  # noqa: TRY400
             return True
         finally:
             self._loading = None
         version = 0 if head is None else version
-        policy = policy.with_grants(_in_order(self._living), f"{version}.{self._seq}")
-        self._head = version
+        policy = policy.with_grants_of(self.current.policy, f"{version}.{self._seq}")
+        clear_away_in_slices(policy)
+        self._head, self._refused = version, -1
+        self._tell_followers()
         self._swap(replace(self.current, policy=policy))
         return True
 
     def _swap(self, snapshot: Snapshot) -> None:
-        self.current = snapshot
+        self.current = replace(snapshot, policy=snapshot.policy.plainly()) if self._plainly else snapshot
         for listener in self._listeners:
-            listener(snapshot)
+            listener(self.current)
+
+    def _reasons(self, now: int, stale: bool) -> Iterator[str]:
+        if self.current.policy.bundle is None:
+            yield "no policy is in force, so everything is denied"
+        if self._refused >= 0:
+            yield f"policy {self._refused} cannot be used: {self._refusal}"
+        if self._complaint:
+            yield self._complaint
+        if self._plainly:
+            yield "the engine decided otherwise than Casbin, so Casbin's plain loop decides until the next start"
+        if stale:
+            confirmed = self.current.confirmed_at_ms
+            since = f"for {abs(now - confirmed) // 1000} seconds" if confirmed else "since the start"
+            yield f"the policy was not confirmed {since}"
+
+    def _follows(self, head: int, seq: int) -> bool:
+        return self._head >= head and self._seq >= seq
+
+    def _tell_followers(self) -> None:
+        """Wake who waits for a version."""
+        self._followed.set()
+        self._followed = asyncio.Event()
 
     def _complain(self, sentence: str) -> None:
         """Say what is wrong, once as long as it stays so."""
@@ -223,10 +326,14 @@ def _row(grant: Grant) -> Rule | Link | None:
         return None
 
 
-def _in_order(rows: Mapping[str, Rule | Link]) -> list[Rule | Link]:
-    """The rows of grants, in the same order on every node."""
-    return [row for _, row in sorted(rows.items())]
-
-
 def _build(body: bytes) -> Policy:
-    return Policy.build(decode(body), (), "", lambda place: log.error("a fault while deciding, so denied: %s", place))
+    return paced(_building(body))
+
+
+def _building(body: bytes) -> Slices[Policy]:
+    bundle = yield from decoding(body)
+    return (yield from Policy.building(bundle, "", _tell_fault))
+
+
+def _tell_fault(place: str) -> None:
+    log.error("a fault while deciding, so denied: %s", place)

@@ -69,9 +69,13 @@ def text_of(result: Params) -> str:
 
 @dataclass
 class Standing:
-    """A follower that stands still."""
+    """A follower that stands still: what it has been given is the newest there is."""
 
     current: Snapshot
+
+    async def at_least(self, version: str, within_s: float) -> bool:
+        ours, asked = (tuple(map(int, text.split("."))) for text in (self.current.policy.version, version))
+        return ours >= asked
 
 
 @dataclass

@@ -15,7 +15,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NARRATED = [*PAGES, ROOT / "DESIGN.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "policies" / "README.md"]
+GUIDES = sorted((ROOT / "docs" / "policy").glob("*.md"))
+NARRATED = [
+    *PAGES,
+    *GUIDES,
+    ROOT / "DESIGN.md",
+    ROOT / "SECURITY.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "policies" / "README.md",
+]
 CURL = ROOT / "tests" / "clients" / "curl.py"
 
 ANYTHING = "…"
@@ -51,7 +59,8 @@ def blocks(page: Path) -> list[Block]:
 
 
 def all_blocks(language: str) -> list[Block]:
-    return [block for page in PAGES for block in blocks(page) if block.language == language]
+    pages = PAGES if language == "text" else [*PAGES, *GUIDES]
+    return [block for page in pages for block in blocks(page) if block.language == language]
 
 
 def table(page: str, heading: str, nth: int = 0) -> Table:

@@ -23,16 +23,24 @@ MAY_IMPORT = {
     "connectors": ("gateway.mcp", "gateway.policy.terms", "gateway.errors"),
     "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
     "gateway.sessions": ("gateway.policy.terms", "gateway.errors", "gateway.mcp"),
-    "gateway.audit": ("gateway.policy.terms", "gateway.store.base"),
+    "gateway.audit": ("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base"),
     "gateway.store": ("gateway.audit", "gateway.records"),
-    "gateway.catalogue": ("gateway.mcp", "gateway.policy.terms", "gateway.errors", "connectors.base"),
+    "gateway.catalogue": (
+        *("gateway.mcp", "gateway.policy.terms", "gateway.policy.schema", "gateway.errors", "connectors.base"),
+    ),
+    "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
+        *("gateway.shadow", "gateway.pacing"),
     ),
-    "gateway.folder_mode": ("gateway.manage.policies", "gateway.analysis", "gateway.policy", "gateway.store.base"),
+    "gateway.shadow": ("gateway.pacing", "gateway.audit", "gateway.policy", "gateway.store.base"),
+    "gateway.folder_mode": (
+        *("gateway.manage.policies", "gateway.manage.commit", "gateway.analysis", "gateway.policy", "gateway.audit"),
+        "gateway.store.base",
+    ),
     "gateway.pipeline": (
         *("gateway.policy", "gateway.mcp", "connectors.base", "gateway.identity", "gateway.audit"),
-        *("gateway.catalogue", "gateway.follower", "gateway.errors"),
+        *("gateway.catalogue", "gateway.follower", "gateway.shadow", "gateway.errors"),
     ),
     "gateway.streams": ("gateway.pipeline", "gateway.sessions", "gateway.errors", "connectors.base"),
     "gateway.manage": (
@@ -41,17 +49,22 @@ MAY_IMPORT = {
     ),
     "gateway.settings": (
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
+        "gateway.policy.signature",
     ),
     "gateway.web": (
         *("gateway.pipeline", "gateway.manage", "gateway.mcp", "gateway.sessions", "gateway.identity"),
         *("connectors.base", "gateway.policy.terms", "gateway.errors"),
+    ),
+    "gateway.servers": (
+        *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
+        *("connectors.egress", "connectors.upstream"),
     ),
     "gateway.cli": ("gateway", "connectors.base", "connectors.listing"),
     "gateway.app": ("gateway", "connectors"),
 }
 # foreign package → how the modules begin that alone may import it
 ONLY_IN = {
-    "casbin": ("gateway.policy.engine", "gateway.policy.roles"),
+    "casbin": ("gateway.policy.engine", "gateway.manage.casbin_adapter"),
     "quart": ("gateway.web",),
     "werkzeug": ("gateway.web",),
     "pymongo": ("gateway.store.mongo",),

@@ -23,6 +23,7 @@ from gateway.policy.rules import read
 from gateway.settings import load
 from tests.corridor.house import MODEL, House, free_port, modern, result_of, running, until
 from tests.documents import (
+    GUIDES,
     NARRATED,
     PAGES,
     ROOT,
@@ -62,7 +63,7 @@ def test_every_relative_link_and_every_path_leads_somewhere(page: Path):
         assert (ROOT / named).exists(), named
 
 
-MAKE = re.compile(r"(?:`|^)make ([a-z]+)", re.MULTILINE)
+MAKE = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("target", sorted({target for page in PAGES for target in MAKE.findall(page.read_text())}))
@@ -80,7 +81,7 @@ def test_the_readme_names_every_make_target():
 
 @pytest.mark.parametrize("block", all_blocks("sh"), ids=str)
 def test_what_is_not_run_here_is_a_make_target(block: Block):
-    assert re.fullmatch(r"(make [a-z]+\n)+", block.text)
+    assert re.fullmatch(r"(make [a-z-]+\n)+", block.text)
 
 
 @pytest.mark.parametrize("block", all_blocks("json"), ids=str)
@@ -168,7 +169,7 @@ def test_the_first_start_prints_what_is_shown(block: Block, house: House, key: s
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if "```console" in page.read_text()], ids=lambda page: page.name
+    "page", [page for page in (*PAGES, *GUIDES) if "```console" in page.read_text()], ids=lambda page: page.name
 )
 def test_every_command_prints_what_is_shown(page: Path, house: House, key: str):
     terminal = Terminal(house.folder, house.environment)

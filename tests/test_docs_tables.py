@@ -15,7 +15,9 @@ import gateway.app  # noqa: F401 (so that every refusal is known)
 import gateway.settings.upstreams as upstreams_module
 from connectors.base import Sharing
 from gateway.audit import AuditEntry
+from gateway.audit.entry import Question
 from gateway.cli import main
+from gateway.cli.policy.differences import REASONS
 from gateway.errors import Refusal
 from gateway.mcp import calls, jsonrpc
 from gateway.mcp.terms import LEGACY_VERSIONS, MODERN_VERSIONS, Era
@@ -48,6 +50,7 @@ PLACES = {
     ("load", "top"): "",
     **{("load", name): f"[{name}]" for name in ("server", "store", "policy", "audit", "admin")},
     ("load", "entry"): "[[server.secret]]",
+    ("load", "trusted"): "[[policy.trusted_keys]]",
     ("upstreams", "_upstream", "table"): "[upstreams.{id}]",
     ("upstreams", "_transport", "table"): "[upstreams.{id}]",
     ("upstreams", "_secrets", "entry"): "[upstreams.{id}.headers]",
@@ -209,7 +212,7 @@ def every_command(command: click.Command, words: str) -> Iterator[tuple[str, set
 
 def test_every_command_and_option_has_its_row():
     told = {
-        name: set(re.findall(r"`(--[a-z]+)`", row["options"]))
+        name: set(re.findall(r"`(--[a-z-]+)`", row["options"]))
         for name, row in table("operators.md", "Commands").by("command").items()
     }
     assert told == dict(every_command(main, "ostiary"))
@@ -287,12 +290,18 @@ def test_a_table_of_bounds_is_that_of_the_code(bounds: Table, values: list[int])
 
 def test_the_tables_of_the_audit_are_those_of_the_code():
     assert list(table("security-teams.md", "The audit").by("field")) == list(AuditEntry.__struct_fields__)
+    assert list(table("security-teams.md", "The audit", 1).by("part of `asked`")) == list(Question.__struct_fields__)
     assert set(table("security-teams.md", "Explaining").by("reason")) == set(Reason)
     written = re.compile(r'\boutcome\b[^=\n]*= "(\w+)"')
     outcomes = {word for path, text in CODE.items() for word in written.findall(text)}
-    assert set(table("security-teams.md", "The audit", 1).by("outcome")) == outcomes | {
+    assert set(table("security-teams.md", "The audit", 2).by("outcome")) == outcomes | {
         each.kind for each in every_refusal()
     }
+
+
+def test_the_reasons_of_a_replay_are_those_of_the_code():
+    told = table("policy/replay.md", "Replay", 1).by("`why` in JSON")
+    assert {why: row["told to people as"] for why, row in told.items()} == REASONS
 
 
 def test_the_roots_of_conditions_are_those_of_the_code():

@@ -1,12 +1,14 @@
 """Development: a policy folder whose valid edits take effect, and whose bad edits change nothing."""
 
+import subprocess
 import threading
 
 import pytest
 
 from gateway.folder_mode import FolderMode
 from gateway.follower import Follower
-from gateway.manage.users import delete_user, give_role
+from gateway.manage.policies import FolderDecides
+from gateway.manage.users import delete_user, give_role, withdraw_role
 from gateway.records import PolicyHead
 from gateway.store.opening import open_store
 from tests.test_follower import (
@@ -48,14 +50,26 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.fixture
+def entries():
+    """The audit entries that applying left."""
+    return []
+
+
+@pytest.fixture
+def mode(store, clock, folder, entries):
+    return FolderMode(folder, store, clock=clock, record=entries.append)
+
+
 def write(path, text):
+    path.parent.mkdir(mode=0o755, exist_ok=True)
     path.write_text(text)
     path.chmod(0o644)
 
 
 @pytest.fixture
-def watching(store, clock, folder):
-    return Follower(store, RING, poll_s=0.01, clock=clock, folder=FolderMode(folder, store, clock=clock))
+def watching(store, clock, mode):
+    return Follower(store, RING, poll_s=0.01, clock=clock, folder=mode)
 
 
 async def test_a_folder_is_applied_at_start_and_after_each_valid_edit(watching, store, folder):
@@ -110,7 +124,8 @@ async def test_a_key_ends_in_time_while_a_large_folder_is_being_read(store, cloc
         done.wait(10)
         return "same"
 
-    follower = Follower(store, RING, poll_s=0.01, clock=clock, folder=FolderMode(folder, store, clock=clock, mark=slow))
+    mode = FolderMode(folder, store, clock=clock, record=lambda _: None, mark=slow)
+    follower = Follower(store, RING, poll_s=0.01, clock=clock, folder=mode)
     issued = await ada(store)
     try:
         async with running(follower):
@@ -123,11 +138,13 @@ async def test_a_key_ends_in_time_while_a_large_folder_is_being_read(store, cloc
         done.set()
 
 
-async def test_a_restart_with_the_same_folder_applies_nothing_new(watching, store, clock, folder):
+async def test_a_restart_with_the_same_folder_applies_nothing_new(watching, store, clock, folder, entries):
     await watching.catch_up()
-    again = Follower(store, RING, poll_s=1, clock=clock, folder=FolderMode(folder, store, clock=clock))
+    again = Follower(
+        store, RING, poll_s=1, clock=clock, folder=FolderMode(folder, store, clock=clock, record=entries.append)
+    )
     await again.catch_up()
-    assert len(await store.bundles.history()) == 1
+    assert len(await store.bundles.history()) == len(entries) == 1
     assert again.current.policy.version == watching.current.policy.version
 
 
@@ -136,6 +153,102 @@ async def test_a_folder_that_others_can_write_is_not_applied(watching, store, fo
     await watching.catch_up()
     assert await store.bundles.head() is None
     assert "others can write" in caplog.text
+
+
+async def test_at_the_first_start_a_bad_folder_leaves_nothing_in_force_and_says_so(watching, store, folder, caplog):
+    write(folder / "rules.csv", "p, x\n")
+    await watching.catch_up()
+    assert caplog.messages[-1] == "policies: not applied, 1 problems; no policy is in force, so everything is denied"
+    write(folder / "rules.csv", "")
+    await watching.catch_up()
+    write(folder / "rules.csv", "p, x\n")
+    await watching.catch_up()
+    assert caplog.messages[-1] == "policies: not applied, 1 problems; the last good policy stays"
+
+
+OWN_TESTS = """
+subjects:
+  "user:new@example.com": {roles: [user]}
+tools:
+  git/show: read
+cases:
+  - {name: users show, as: "user:new@example.com", do: read, on: git/show, expect: EXPECTED}
+"""
+
+
+async def test_a_folder_whose_own_tests_fail_is_not_applied_until_they_pass(watching, store, folder, caplog, entries):
+    write(folder / "tests" / "own.yaml", OWN_TESTS.replace("EXPECTED", "deny"))
+    for _ in range(3):
+        await watching.catch_up()
+    assert await store.bundles.head() is None
+    assert (
+        len([line for line in caplog.messages if line.startswith("policies/tests/own.yaml:7: test `users show`")]) == 1
+    )
+    assert [(entry.outcome, entry.error) for entry in entries] == [("failed", "CasesFailed")]
+    write(folder / "tests" / "own.yaml", OWN_TESTS.replace("EXPECTED", "allow"))
+    await watching.catch_up()
+    assert (await store.bundles.head()).tests.passed == 1
+
+
+async def test_tests_that_cannot_be_read_are_problems_of_the_folder(watching, store, folder, caplog):
+    write(folder / "tests" / "own.yaml", "cases: 1")
+    await watching.catch_up()
+    assert await store.bundles.head() is None
+    assert caplog.messages[0].startswith("policies/tests/own.yaml:")
+
+
+async def test_a_test_that_only_a_grant_breaks_passes_when_the_grant_is_gone(watching, store, folder, caplog):
+    await ada(store, roles=["user"])
+    tests = 'tools: {git/show: read}\ncases: [{name: ada, as: "user:ada@example.com", do: read, on: git/show, expect: deny}]'
+    write(folder / "tests" / "own.yaml", tests)
+    for _ in range(3):
+        await watching.catch_up()
+    assert await store.bundles.head() is None
+    (told,) = [line for line in caplog.messages if line.startswith("policies/tests/own.yaml:")]
+    assert "`ostiary users withdraw-role ada@example.com user` takes it back" in told
+    await withdraw_role(store, "ada@example.com", "user")
+    await watching.catch_up()
+    assert (await store.bundles.head()).version == 1, "the folder is applied without another edit"
+
+
+async def test_each_apply_of_the_folder_leaves_one_audit_entry(watching, folder, entries, clock):
+    await watching.catch_up()
+    clock.now += 10
+    write(folder / "rules.csv", "")
+    for _ in range(3):
+        await watching.catch_up()
+    assert [entry.arguments["/version"] for entry in entries] == ["1", "2"]
+    (last,) = entries[1:]
+    assert (last.subject, last.transport, last.method, last.object) == (
+        "folder",
+        "folder",
+        "policy.apply",
+        "gateway/policy",
+    )
+    assert (last.at, last.outcome, last.error, last.allowed) == (clock.now, "ok", "", True)
+    assert last.arguments["/why"] == '"policies/ was edited"'
+    assert entries[0].id < last.id
+
+
+async def test_where_a_folder_decides_nothing_else_is_applied(mode):
+    with pytest.raises(FolderDecides, match="in development the folder `policies` decides; edit it instead"):
+        mode.refuse_apply()
+
+
+async def test_a_version_from_a_folder_in_git_names_the_commit(watching, store, folder):
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "init.defaultBranch=main")
+        return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    await watching.catch_up()
+    commit = git("rev-parse", "HEAD").strip()
+    assert (await store.bundles.head()).commit == commit
+    write(folder / "rules.csv", "")
+    await watching.catch_up()
+    assert (await store.bundles.head()).commit == f"{commit}-dirty"
 
 
 async def test_a_folder_that_vanished_changes_nothing(watching, store, folder, caplog):
@@ -149,7 +262,7 @@ async def test_a_folder_that_vanished_changes_nothing(watching, store, folder, c
 
 async def test_a_folder_that_is_being_written_is_read_when_it_is_whole(store, clock, folder):
     marks = iter(["one", "two", "two", "two"])
-    mode = FolderMode(folder, store, clock=clock, mark=lambda _: next(marks))
+    mode = FolderMode(folder, store, clock=clock, record=lambda _: None, mark=lambda _: next(marks))
     await mode.step()
     assert await store.bundles.head() is None
     await mode.step()
@@ -160,7 +273,7 @@ async def test_a_folder_applied_at_the_same_moment_as_another_policy_is_applied_
     await apply(store, LETS_NOBODY)
 
     class Late:
-        put = staticmethod(store.bundles.put)
+        get, put = staticmethod(store.bundles.get), staticmethod(store.bundles.put)
         move_head = staticmethod(store.bundles.move_head)
 
         @staticmethod
@@ -171,7 +284,7 @@ async def test_a_folder_applied_at_the_same_moment_as_another_policy_is_applied_
                 await store.bundles.move_head(1, other)
             return head
 
-    mode = FolderMode(folder, Between(store, bundles=Late), clock=clock)
+    mode = FolderMode(folder, Between(store, bundles=Late), clock=clock, record=lambda _: None)
     await mode.step()
     assert (await store.bundles.head()).author == "another"
     await mode.step()

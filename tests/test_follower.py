@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,58 @@ async def test_a_store_put_back_to_an_earlier_state_is_followed(tmp_path, store,
     access = Access(ADA, MAIN, ADA, "git/log", "read")
     assert follower.current.policy.decide((access,)).reason is Reason.NO_POLICY
     await empty.close()
+
+
+async def test_one_grant_more_leaves_all_that_the_files_said_as_it_is(follower, store, clock):
+    await ada(store, roles=["user"])
+    await apply(store, LETS_USERS)
+    await follower.catch_up()
+    before = follower.current.policy
+    await give_role(store, "ada@example.com", "other", author="operator", now=1_000, expires_at=3_000)
+    await follower.catch_up()
+    after = follower.current.policy
+    assert after.files is before.files
+    assert {link.role for link in after.links} == {"role:user", "role:other"}
+    assert {link.role for link in before.links} == {"role:user"}
+    clock.now = 3_000
+    await follower.catch_up()
+    assert {link.role for link in follower.current.policy.links} == {"role:user"}
+    await apply(store, LETS_NOBODY)
+    await follower.catch_up()
+    assert follower.current.policy.files is not before.files
+    assert {link.role for link in follower.current.policy.links} == {"role:user"}
+
+
+async def test_a_grant_that_is_told_again_unchanged_makes_no_new_policy(store, clock):
+    await ada(store, roles=["user"])
+    whole = await store.changes(0)
+
+    async def told(after):
+        return await (store.changes(after) if after == 0 else again(after))
+
+    async def again(after):
+        return Changes(seq=after + 1, users=whole.users, keys=whole.keys, grants=whole.grants, whole=True)
+
+    async def heads():
+        found = await store.heads()
+        return found if follower._seq == 0 else replace(found, changes=follower._seq + 1)
+
+    follower = Follower(Between(store, changes=told, heads=heads), RING, poll_s=1, clock=clock)
+    await follower._poll()
+    before = follower.current.policy
+    assert len(before.links) == 1
+    await follower._poll()
+    assert follower.current.policy is before
+
+
+async def test_a_policy_that_is_replaced_is_cleared_away(follower, store):
+    await apply(store, LETS_USERS)
+    await follower.catch_up()
+    contents = follower.current.policy.files.contents
+    assert any(contents)
+    await apply(store, LETS_NOBODY)
+    await follower.catch_up()
+    await until(lambda: not any(contents))
 
 
 # -- what goes wrong

@@ -1,6 +1,50 @@
-"""The audit entry: the one record that each call leaves."""
+"""The audit entry: the one record that each call leaves, and in it the question that the policy was asked."""
 
 import msgspec
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What conditions could ask of the thing that was used (``gateway.policy.terms.Tool``)."""
+
+    connector: str = ""
+    name: str = ""
+    kind: str = "tool"
+    via: str = ""
+    destructive: bool = True
+    open_world: bool = True
+    tags: tuple[str, ...] = ()
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an entry does not say elsewhere about its decision, so that another policy can be asked the same.
+
+    ``groups`` is ``None`` where they were unknown, ``owner_roles`` where nobody looked them up. ``claims`` and
+    ``hashed_claims`` keep the discipline of ``arguments`` and ``hashed``. ``offset`` is minutes east of UTC.
+    ``lenders`` were asked about after the subject, each for himself in ``main``. ``cut`` says that object or name
+    are not shown whole. ``key`` tells which key the hashes were made with, without telling the key; ``kinds`` and
+    ``claim_kinds`` of what kind the hashed values are, a letter each (see ``masking.kinds``).
+    """
+
+    tool: Facts = Facts()
+    groups: tuple[str, ...] | None = ()
+    claims: dict[str, str] = {}
+    hashed_claims: dict[str, str] = {}
+    owner_roles: tuple[str, ...] | None = None
+    lenders: tuple[str, ...] = ()
+    offset: int = 0
+    cut: bool = False
+    key: str = ""
+    kinds: str = ""
+    claim_kinds: str = ""
+
+
+class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the policy ``bundle`` (its hash), which was a mere shadow, would have answered, where that differs."""
+
+    bundle: str
+    allowed: bool
+    reason: str
+    rule: str = ""
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -8,6 +52,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     ``arguments`` holds in the clear only the fields that a live condition reads and the policy does
     not mark secret, as JSON pointer → JSON text; every other value stands in ``hashed`` as a keyed hash.
+    ``asked`` is ``None`` where the policy was not asked about one use of one thing.
     """
 
     id: str
@@ -34,3 +79,5 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     took: float = 0.0
     arguments: dict[str, str] = {}
     hashed: dict[str, str] = {}
+    asked: Question | None = None
+    shadow: Shadowed | None = None

@@ -5,14 +5,16 @@ Everything else stands as a keyed hash: equal values can be recognised, no value
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
-from typing import Final, TypeAlias
+from types import NoneType
+from typing import Any, Final, TypeAlias, TypeGuard
 
 import msgspec
 
+from gateway.policy.condition_values import kind_of
 from gateway.policy.terms import Json
 
 Hash: TypeAlias = Callable[[bytes], str]
@@ -26,6 +28,7 @@ POINTER: Final = 256
 TARGET: Final = 512
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_LETTERS: Final[Mapping[type | None, str]] = {str: "t", float: "n", bool: "b", NoneType: "z", None: "o"}
 _TAIL: Final = re.compile(r"[?#].*", re.DOTALL)
 _USERINFO: Final = re.compile(r"//[^/@]*@")
 
@@ -42,7 +45,7 @@ def masked(
     hidden: dict[str, str] = {}
     pieces = list(islice(_pieces(arguments, "", "", readable), PIECES + 1))
     if len(pieces) > PIECES or any(len(pointer) > POINTER for pointer, _, _ in pieces):
-        return {}, {"": hashed(_encode(arguments))}
+        return {}, {"": hashed_value(arguments, hashed)}
     for pointer, value, plain in pieces:
         text = _encode(value)
         if plain and len(text) <= SHOWN:
@@ -61,7 +64,7 @@ def _pieces(
     for key, child in value.items():
         below = f"{path}{key}."
         at = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-        if "." not in key and child and isinstance(child, dict | list) and below in _prefixes(readable):
+        if "." not in key and _opens(child) and below in _prefixes(readable):
             yield from _inside(child, below, at, readable)
         else:
             yield at, child, below[:-1] in readable and "." not in key and _plain(child)
@@ -74,10 +77,15 @@ def _inside(
         yield from _pieces(child, path, pointer, readable)
         return
     for index, each in enumerate(child):
-        if isinstance(each, dict) and each:
+        if _opens(each) and isinstance(each, dict):
             yield from _pieces(each, path, f"{pointer}/{index}", readable)
         else:
             yield f"{pointer}/{index}", each, False
+
+
+def _opens(value: Json) -> TypeGuard[dict[str, Json] | list[Json]]:
+    """Whether its parts stand for themselves; those of an object whose names are numbers would look like a list's."""
+    return bool(value) and (isinstance(value, list) or (isinstance(value, dict) and not any(map(str.isdecimal, value))))
 
 
 def _plain(value: Json) -> bool:
@@ -91,6 +99,25 @@ def _plain(value: Json) -> bool:
 def _prefixes(readable: frozenset[str]) -> frozenset[str]:
     """What readable paths pass through, each with its dot: ``a.`` and ``a.b.`` for ``a.b.c``."""
     return frozenset(path[: at + 1] for path in readable for at, sign in enumerate(path) if sign == ".")
+
+
+def kinds(arguments: Mapping[str, Json], hidden: Iterable[str]) -> str:
+    """What conditions can tell of the values at the pointers ``hidden`` by kind alone: ``t`` text in normal form, ``n``
+    a number, ``b`` true or false, ``z`` null, ``o`` anything else.
+    """
+    return "".join(_LETTERS[kind_of(_at(arguments, pointer))] for pointer in hidden)
+
+
+def _at(value: Any, pointer: str) -> Json:
+    for key in pointer.split("/")[1:]:
+        value = value[int(key) if isinstance(value, list) else key.replace("~1", "/").replace("~0", "~")]
+    found: Json = value
+    return found
+
+
+def hashed_value(value: object, hashed: Hash) -> str:
+    """The keyed hash under which ``masked`` hides a JSON value."""
+    return hashed(_encode(value))
 
 
 def masked_target(target: str) -> str:

@@ -28,6 +28,11 @@ PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 log = logging.getLogger(__name__)
 
 
+def first_id(at: int) -> str:
+    """An id that sorts before those of all entries from ``at`` (ms since the epoch) on, and after all earlier ones."""
+    return f"{at << 16:016x}"
+
+
 class EntryIds:
     """Ids of 32 hexadecimal digits: milliseconds, a count within them, and 64 bits that are this process's own.
 

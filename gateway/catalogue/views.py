@@ -13,6 +13,7 @@ from connectors.base import Catalogue, Connector, Item
 from gateway.mcp.names import climbs, object_name, public_names
 from gateway.mcp.schema import Arguments
 from gateway.mcp.terms import Kind, Params
+from gateway.policy.schema import Schema
 from gateway.policy.terms import Json
 
 Source: TypeAlias = tuple[Connector, Catalogue | None]
@@ -43,6 +44,11 @@ class Offer:
         if self.item.kind is Kind.PROMPT:
             return _prompt_schema(self.item.definition.get("arguments"))
         return self.item.definition.get("inputSchema")
+
+    @cached_property
+    def narrowing(self) -> Schema:
+        """The schema as the policy is asked about it in a listing."""
+        return Schema(self.schema)
 
     @cached_property
     def arguments(self) -> Arguments:

@@ -1,6 +1,7 @@
 """``ostiary serve``: the first words, the first account, and then the gateway until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -40,7 +41,10 @@ async def _serve(settings: Settings, listening: socket.socket, *, aside: bool) -
     async with operation(settings, "users.bootstrap", "gateway/users", "manage", email=email) as desk:
         issued = await bootstrap_admin(desk.store, desk.ring, email, now=desk.now)
         click.echo(known_accounts(settings) if issued is None else new_admin(settings, issued), err=aside)
-    await run(Gateway(settings), listening, said=f"listening on {settings.bind}")
+    gateway = Gateway(settings)
+    gc.collect()
+    gc.freeze()  # all that was imported stays, and no collection beside a call has to look into it again
+    await run(gateway, listening, said=f"listening on {settings.bind}")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -8,7 +8,10 @@ import click
 
 from gateway.cli.operation import OPERATOR, Desk, Given, operation
 from gateway.cli.output import moment, show_json, show_table
+from gateway.identity import normal_email
+from gateway.manage.granting import never_broken
 from gateway.manage.policies import policy_in_force
+from gateway.manage.proving import known, living
 from gateway.manage.users import (
     EVERYWHERE,
     Account,
@@ -21,6 +24,7 @@ from gateway.manage.users import (
     withdraw_role,
 )
 from gateway.policy.bundle import Bundle
+from gateway.policy.engine import Policy
 from gateway.policy.folder import read_folder
 from gateway.settings import Settings
 from gateway.settings.values import suggestion
@@ -76,6 +80,7 @@ def add(given: Given, *, email: str, name: str, roles: tuple[str, ...], days: in
             )
             _show_key(issued, "added", as_json)
             await _warn_of_unknown(roles, settings, desk.store)
+            await _warn_of_never(email, roles, EVERYWHERE, desk)
 
     asyncio.run(work())
 
@@ -129,6 +134,7 @@ def give(given: Given, *, email: str, role: str, domain: str, days: int | None) 
             ends = _ends(desk, days)
             await give_role(desk.store, email, role, author=OPERATOR, now=desk.now, domain=domain, expires_at=ends)
             await _warn_of_unknown((role,), settings, desk.store)
+            await _warn_of_never(email, (role,), domain, desk)
 
     asyncio.run(work())
     click.echo(f"{email} has role {role} in {domain}")
@@ -170,6 +176,23 @@ async def _warn_of_unknown(roles: Iterable[str], settings: Settings, store: Stor
         if role not in known:
             told = f"neither the policy nor a grant knows the role `{role}`{suggestion(role, known)}"
             click.echo(f"warning: {told}", err=True)
+
+
+async def _warn_of_never(email: str, roles: Iterable[str], domain: str, desk: Desk) -> None:
+    """Tell of roles just given that allow what the policy's own tests say must never be."""
+    in_force = await policy_in_force(desk.store)
+    if in_force is None or not in_force.bundle.cases:
+        return
+    people, member = await desk.store.changes(0), f"user:{normal_email(email)}"
+    given = {(member, f"role:{role.removeprefix('role:')}", domain) for role in roles}
+    rows = living([grant for grant in people.grants if grant.row not in given], desk.now)
+    policy = Policy.build(in_force.bundle, rows, "")
+    for row in living([grant for grant in people.grants if grant.row in given], desk.now):
+        sentence = never_broken(policy, row, known(people), desk.now)
+        rows.append(row)
+        policy = policy.with_grants(rows, "")
+        if sentence:
+            click.echo(f"warning: {row.place}: {sentence}; the next apply will refuse it", err=True)
 
 
 def _show_key(issued: IssuedKey, what: str, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from connectors.base import Change, Emit, Event, UpstreamError
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
-from gateway.errors import Fault, Refusal, Unauthenticated, Unavailable
+from gateway.errors import Fault, Malformed, Refusal, Unauthenticated, Unavailable
 from gateway.follower import Snapshot, now_ms
 from gateway.identity import INVALID, missing
 from gateway.mcp.terms import Call, Notification, Params, Request, Response, Step
@@ -26,13 +26,18 @@ from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.news import list_changed, updated
 from gateway.pipeline.passage import Origin, Passage
+from gateway.pipeline.sentinel import Sentinel
 from gateway.pipeline.steps import Steps, Way
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Decision, Reason, Subject
+from gateway.shadow import Shadow
 
 __all__ = ["Origin", "Pipeline"]
 
 FREE: Final = (Step.OPEN, Step.PING)
+
+CATCH_UP_S: Final = 5.0
+"""How long a request that demands a policy version waits for it."""
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +48,13 @@ class Following(Protocol):
     @property
     def current(self) -> Snapshot: ...
 
+    async def at_least(self, version: str, within_s: float) -> bool: ...
+
 
 class Pipeline:
     """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
-    ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show.
+    ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show. ``shadow`` and
+    ``sentinel`` are shown each decision about one use of one thing.
     """
 
     def __init__(
@@ -58,6 +66,8 @@ class Pipeline:
         hashed: Hash,
         server_info: Params,
         stale_after: float,
+        shadow: Shadow | None = None,
+        sentinel: Sentinel | None = None,
         node: str = "",
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
@@ -67,6 +77,8 @@ class Pipeline:
         self._audit = audit
         self._hashed = hashed
         self._stale_after_ms = stale_after * 1000
+        self._shadow = shadow
+        self._sentinel = sentinel
         self._node = node
         self._offset = offset
         self._now = clock
@@ -81,6 +93,22 @@ class Pipeline:
         if self._is_stale(snapshot, now):
             raise answers.stale()
         return snapshot.identities.authenticate(offered, now)
+
+    @property
+    def version(self) -> str:
+        """The policy version that judges a call handed in now, before anything else is awaited."""
+        return self._follower.current.policy.version
+
+    async def demand(self, version: str) -> None:
+        """Return once the policy is at least ``version`` (``HEAD`` or ``HEAD.SEQ``). Raises ``Malformed``,
+        ``Unavailable``.
+        """
+        try:
+            follows = await self._follower.at_least(version, CATCH_UP_S)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+        if not follows:
+            raise Unavailable(f"the policy here is version {self.version}, not yet {version}; try again later")
 
     async def handle(self, call: Call, subject: Subject, origin: Origin, emit: Emit) -> Params:
         """The ``result`` of a call in the client's era (``{}`` for what expects none). Leaves one audit entry.
@@ -108,6 +136,7 @@ class Pipeline:
             log.exception("%s: fault in `%s`", passage.id, passage.method)
             raise self._fault(passage) from None
         finally:
+            self._beside(passage)
             self._audit.record(passage.entry(self._hashed, self._node))
 
     async def refuse(
@@ -147,6 +176,7 @@ class Pipeline:
         snapshot = self._follower.current
         policy = snapshot.policy
         passage.policy, passage.readable = policy.version, policy.readable
+        passage.readable_claims = policy.readable_claims
         if self._is_stale(snapshot, passage.at):
             passage.decision = Decision(False, Reason.STALE_POLICY, policy.version)
             raise answers.stale()
@@ -160,6 +190,15 @@ class Pipeline:
         if not isinstance(call.message, Request):
             return {}
         return await self._steps.take(Way(call, call.message, subject, emit, judge, passage))
+
+    def _beside(self, passage: Passage) -> None:
+        """Show a decision to those who look on; it stands already."""
+        if passage.judge is None or passage.decision is None:
+            return
+        if self._sentinel is not None:
+            self._sentinel.see(passage.judge, passage.chain, allowed=passage.decision.allowed)
+        if self._shadow is not None:
+            passage.shadow = self._shadow.compare(passage.judge, passage.chain, allowed=passage.decision.allowed)
 
     def _count(self, judge: Judge, passage: Passage) -> None:
         policy, subject = judge.policy, judge.subject

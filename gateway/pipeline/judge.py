@@ -11,7 +11,7 @@ from gateway.catalogue.views import Offer
 from gateway.mcp.terms import Kind
 from gateway.pipeline.chain import chain_of, inspection
 from gateway.policy.engine import Policy
-from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
+from gateway.policy.terms import NOTHING, Chain, Json, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,12 @@ class Judge:
     domain: str
     env: Mapping[str, Json]
 
-    def decide(self, offer: Offer, owner: str, args: Mapping[str, Json]) -> Decision:
-        return self.policy.decide(self._chain(offer, owner, args))
+    def chain(self, offer: Offer, owner: str, args: Mapping[str, Json] | None) -> Chain:
+        """What has to be allowed for a use of the item on ``owner``'s connection."""
+        item = offer.item
+        if item.kind is Kind.TEMPLATE:  # what would be used is a resource
+            item = replace(item, facts=replace(item.facts, kind=Kind.RESOURCE.value))
+        return chain_of(item, offer.object, self.subject, domain=self.domain, owner=owner, args=args, env=self.env)
 
     def owner(self, offer: Offer) -> str:
         """Whose connection serves: the first for which some call could be allowed, else the first at all."""
@@ -39,10 +43,10 @@ class Judge:
         arguments; a template stands for every URI that begins like it.
         """
         if offer.item.kind is Kind.RESOURCE:
-            return self.decide(offer, owner, NOTHING).allowed
+            return self.policy.decide(self.chain(offer, owner, NOTHING)).allowed
         if offer.item.kind is Kind.TEMPLATE:
-            return self.policy.possible_below(self._chain(offer, owner, NOTHING))
-        return self.policy.possible(self._chain(offer, owner, None), offer.schema)
+            return self.policy.possible_below(self.chain(offer, owner, NOTHING))
+        return self.policy.possible(self.chain(offer, owner, None), offer.narrowing)
 
     def may_inspect(self) -> bool:
         """Whether he may be told by which row he was refused."""
@@ -50,9 +54,3 @@ class Judge:
 
     def _owners(self, offer: Offer) -> tuple[str, ...]:
         return offer.connector.owners(self.subject.name) or (self.subject.name,)
-
-    def _chain(self, offer: Offer, owner: str, args: Mapping[str, Json] | None) -> Chain:
-        item = offer.item
-        if item.kind is Kind.TEMPLATE:  # what would be used is a resource
-            item = replace(item, facts=replace(item.facts, kind=Kind.RESOURCE.value))
-        return chain_of(item, offer.object, self.subject, domain=self.domain, owner=owner, args=args, env=self.env)

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.audit import AuditEntry
+from gateway.audit.entry import Shadowed
 from gateway.audit.masking import TARGET, Hash, masked, masked_target
+from gateway.audit.question import question_of
 from gateway.catalogue.views import Offer
 from gateway.errors import Denied, Fault, NotConnected, Refusal, UpstreamFailed
 from gateway.mcp.terms import Kind
-from gateway.policy.terms import NOTHING, Decision, Json, Subject
+from gateway.policy.engine import Policy
+from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
 
 NOBODY = Subject("")
 """Stands where no subject was verified; no policy is ever asked about it."""
@@ -48,6 +51,7 @@ class Passage:
     session: str = ""
     policy: str = ""
     readable: frozenset[str] = frozenset()
+    readable_claims: frozenset[str] = frozenset()
     kind: Kind | None = None
     object: str = ""
     action: str = ""
@@ -55,12 +59,19 @@ class Passage:
     owner: str = ""
     arguments: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     decision: Decision | None = None
+    chain: Chain = ()
+    judge: Policy | None = None
+    shadow: Shadowed | None = None
     outcome: str = "ok"
     error: str = ""
     began: float = field(default_factory=time.perf_counter)
 
     def concerns(self, offer: Offer, owner: str) -> None:
         self.kind, self.object, self.action, self.owner = offer.item.kind, offer.object, offer.item.level, owner
+
+    def judged(self, policy: Policy, chain: Chain, decision: Decision) -> None:
+        """Note what ``policy`` decided about one use of one thing."""
+        self.judge, self.chain, self.decision = policy, chain, decision
 
     def refused(self, refusal: Refusal) -> None:
         """Note a refusal, and tell it by which entry it can be found."""
@@ -75,6 +86,12 @@ class Passage:
         """The audit entry, with nothing in it that must not be read (see ``masking.py``)."""
         decision = self.decision
         shown, hidden = masked(self.arguments, self.readable, hashed) if self.arguments else ({}, {})
+        object = self.object[:TARGET] if self.kind is Kind.TOOL else masked_target(self.object)
+        asked = None
+        if self.chain:
+            asked = question_of(
+                self.chain, shown=object, hidden=hidden, readable_claims=self.readable_claims, hashed=hashed
+            )
         return AuditEntry(
             id=self.id,
             at=self.at,
@@ -89,7 +106,7 @@ class Passage:
             method=self.method,
             request_id=self.request_id,
             owner=self.owner,
-            object=self.object[:TARGET] if self.kind is Kind.TOOL else masked_target(self.object),
+            object=object,
             action=self.action,
             allowed=None if decision is None else decision.allowed,
             reason="" if decision is None else decision.reason.value,
@@ -100,4 +117,6 @@ class Passage:
             took=round((time.perf_counter() - self.began) * 1000, 3),
             arguments=shown,
             hashed=hidden,
+            asked=asked,
+            shadow=self.shadow,
         )

@@ -198,9 +198,10 @@ class Steps:
     def _allow(self, way: Way, offer: Offer, args: Mapping[str, Json]) -> str:
         """Whose connection the call may use; raises ``Unknown``, ``Limited``, ``Denied``."""
         owner = way.judge.owner(offer)
-        decision = way.judge.decide(offer, owner, args)
+        chain = way.judge.chain(offer, owner, args)
+        decision = way.judge.policy.decide(chain)
         way.passage.concerns(offer, owner)
-        way.passage.decision = decision
+        way.passage.judged(way.judge.policy, chain, decision)
         if not decision.allowed and not way.judge.possible(offer, owner):
             raise answers.unknown(way.call)
         self._count_object(way, offer.object)

@@ -4,7 +4,7 @@ Printing gives one canonical text per tree, and reading that text gives the same
 fields of a ``Context``; below ``every`` and ``some`` the only root is ``it``. This file reads no text.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from operator import attrgetter
@@ -200,7 +200,10 @@ class Hours:
     end: int
 
     def judge(self, ctx: Context) -> Kleene:
-        now, offset = ctx.env.get("now"), ctx.env.get("offset")
+        return self.during(ctx.env)
+
+    def during(self, env: Mapping[str, object]) -> Kleene:
+        now, offset = env.get("now"), env.get("offset")
         if type(now) is not int or type(offset) is not int:
             return None
         minute = (now // 60_000 + offset) % 1_440
@@ -223,7 +226,10 @@ class Cidr:
     network: IPv4Network | IPv6Network
 
     def judge(self, ctx: Context) -> Kleene:
-        address = _address(ctx.env.get("address"))
+        return self.covers(ctx.env.get("address"))
+
+    def covers(self, text: object) -> Kleene:
+        address = _address(text)
         return None if address is None else address in self.network
 
     def __str__(self) -> str:

@@ -87,6 +87,16 @@ def read(text: str) -> Node:
     return _Parser(_tokens(text)).whole()
 
 
+def field_columns(text: str) -> list[int]:
+    """The columns (from 1) of the fields of a condition, in the order in which they are written.
+
+    Raises ``ConditionError``.
+    """
+    parser = _Parser(_tokens(text))
+    parser.whole()
+    return parser.columns
+
+
 def _tokens(text: str) -> list[_Token]:
     tokens: list[_Token] = []
     at = room = 0
@@ -154,6 +164,7 @@ class _Parser:
         self.tokens = tokens
         self.at = 0
         self.inside = False
+        self.columns: list[int] = []
         self.calls = {
             "has": self.has,
             "starts": self.affix,
@@ -274,6 +285,7 @@ class _Parser:
             self.refuse(f"expected a field such as `args.channel`, found {_named(token)}", token)
         if self.inside != (token.text == IT):
             self.refuse(_misplaced(token.text), token)
+        self.columns.append(token.column)
         path = (token.text, *self.keys())
         if path[0] != IT and path[0] not in _ROOTS:
             self.refuse(f"`{token.text}` is not one of {_listed(_ROOTS)}", token)

@@ -46,15 +46,13 @@ class Explanation:
 
 
 def explain(
-    access: Access, decision: Decision, *, matching: Iterable[Row], rows: Iterable[Row], roles: Roles
+    access: Access, decision: Decision, *, matching: Iterable[Row], allows: Iterable[Row], roles: Roles
 ) -> Explanation:
-    """``matching`` are the rows whose columns match, ``rows`` all of them, in the order of the files."""
-    spoke = tuple(
-        _spoke(access, row, roles) for row in sorted(matching, key=lambda row: (row.rank[0], abs(row.rank[1])))
-    )
+    """``matching`` are the rows whose columns match, denies first, ``allows`` all that are about the object."""
+    spoke = tuple(_spoke(access, row, roles) for row in matching)
     if decision.allowed or decision.reason is Reason.DENIED:
         return Explanation(decision, spoke)
-    return Explanation(decision, spoke, _nearest(access, rows, roles))
+    return Explanation(decision, spoke, _nearest(access, allows, roles))
 
 
 def _spoke(access: Access, row: Row, roles: Roles) -> Spoke:
@@ -64,15 +62,15 @@ def _spoke(access: Access, row: Row, roles: Roles) -> Spoke:
     return Spoke(row.rule, row.condition.judge(context), applies, path)
 
 
-def _nearest(access: Access, rows: Iterable[Row], roles: Roles) -> Miss | None:
+def _nearest(access: Access, allows: Iterable[Row], roles: Roles) -> Miss | None:
     """Of the allows that speak of the object and the ladder, the one most of whose parts match; of equals, the one
     that fails latest.
     """
     best: Miss | None = None
     most = (-1, -1)
-    for row in rows:
+    for row in allows:
         rule = row.rule
-        if rule.effect is Effect.DENY or not obj_match(access.object, rule.object, rule.effect):
+        if not obj_match(access.object, rule.object, rule.effect):
             continue
         failed = _failed(access, row, roles) if one_ladder(access.action, rule.action) else []
         near = (len(_PARTS) - len(failed), _PARTS.index(failed[0][0])) if failed else most

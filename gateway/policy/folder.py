@@ -12,29 +12,28 @@ from pathlib import Path
 from typing import Final
 
 from gateway.policy.bundle import Bundle
-from gateway.policy.rules import LIMITS_FILE, MODEL_FILE, RULES_SUFFIX, read
+from gateway.policy.rules import CASES_FOLDER, CASES_SUFFIX, LIMITS_FILE, MODEL_FILE, RULES_SUFFIX, is_case, read
 from gateway.policy.terms import Place, Problem
 
 LARGEST: Final = 32 * 1024 * 1024
 """Bytes of one file."""
 
-_TESTS: Final = "tests"
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class _Unfit(Exception):
-    """Why a file is not read, as a sentence."""
+    """Why a file or folder is not read, as a sentence."""
 
 
 def read_folder(path: Path) -> Bundle | list[Problem]:
     """The policy in the folder ``path``, or all that is wrong with it.
 
-    Read are ``model.conf``, ``limits.toml`` and ``*.csv``; left alone are ``*.md``, ``tests/`` and hidden files.
+    Read are ``model.conf``, ``limits.toml``, ``*.csv`` and ``tests/*.yaml``; left alone are ``*.md`` and hidden files.
     Anything else is a problem, because a rule file with a wrong name would be missed by nobody.
     """
     try:
         _check_mode(path.stat(), "folder")
-        names = sorted(entry.name for entry in os.scandir(path))
+        names = _names(path)
     except _Unfit as unfit:
         return [Problem(Place(path.name), str(unfit))]
     except OSError as error:
@@ -44,7 +43,9 @@ def read_folder(path: Path) -> Bundle | list[Problem]:
     for name in names:
         shown = f"{path.resolve().name}/{name}"
         try:
-            if _concerns(name):
+            if name == CASES_FOLDER:
+                _check_cases(path)
+            else:
                 files[shown] = _text(path, name)
         except _Unfit as unfit:
             problems.append(Problem(Place(shown), str(unfit)))
@@ -59,31 +60,48 @@ def read_folder(path: Path) -> Bundle | list[Problem]:
 def fingerprint(path: Path) -> str:
     """A text that changes when a file of the folder is changed, added or removed; ``""`` while it cannot be read."""
     try:
-        return hashlib.sha256("\n".join(sorted(_marks(path))).encode()).hexdigest()
+        return hashlib.sha256("\n".join(_marks(path)).encode()).hexdigest()
     except OSError:
         return ""
 
 
 def _marks(path: Path) -> Iterator[str]:
-    for entry in os.scandir(path):
-        if not _ignored(entry.name):
-            found = entry.stat()
-            yield f"{entry.name}\0{found.st_mtime_ns}\0{found.st_size}\0{found.st_ino}\0{found.st_mode}"
+    for name in _names(path):
+        found = (path / name).stat()
+        yield f"{name}\0{found.st_mtime_ns}\0{found.st_size}\0{found.st_ino}\0{found.st_mode}"
 
 
-def _concerns(name: str) -> bool:
-    if _ignored(name):
-        return False
-    if name in (MODEL_FILE, LIMITS_FILE) or name.endswith(RULES_SUFFIX):
-        return True
-    raise _Unfit(f"a policy has no such file; it has `{MODEL_FILE}`, `{LIMITS_FILE}`, `*.csv`, `*.md` and `{_TESTS}/`")
+def _names(path: Path) -> list[str]:
+    """What of a folder is not left alone, with what is in ``tests/``."""
+    names = sorted(entry.name for entry in os.scandir(path) if not _ignored(entry.name))
+    cases = path / CASES_FOLDER
+    if CASES_FOLDER in names and cases.is_dir() and not cases.is_symlink():
+        names += sorted(f"{CASES_FOLDER}/{entry.name}" for entry in os.scandir(cases) if not _ignored(entry.name))
+    return names
 
 
 def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.endswith((".md", "~")) or name == _TESTS
+    return name.startswith(".") or name.endswith((".md", "~"))
+
+
+def _check_cases(path: Path) -> None:
+    cases = path / CASES_FOLDER
+    if cases.is_symlink() or not cases.is_dir():
+        raise _Unfit("this is not a folder; the policy's own tests stand in it")
+    _check_mode(cases.stat(), "folder")
+
+
+def _check_name(name: str) -> None:
+    if name.startswith(f"{CASES_FOLDER}/"):
+        if not is_case(name):
+            raise _Unfit(f"this is none of the policy's own tests; they are `{CASES_FOLDER}/*{CASES_SUFFIX}`")
+    elif name not in (MODEL_FILE, LIMITS_FILE) and not name.endswith(RULES_SUFFIX):
+        known = f"`{MODEL_FILE}`, `{LIMITS_FILE}`, `*.csv`, `*.md` and `{CASES_FOLDER}/`"
+        raise _Unfit(f"a policy has no such file; it has {known}")
 
 
 def _text(folder: Path, name: str) -> str:
+    _check_name(name)
     target = (folder / name).resolve(strict=True)
     if not target.is_relative_to(folder.resolve()):
         raise _Unfit("this is a link out of the folder; put the file itself here")

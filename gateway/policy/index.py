@@ -1,114 +1,147 @@
 """Which rows can match a question: a superset of those that do, found without looking at the others.
 
 Casbin's matcher judges what is found here; what is not found is never judged. So each lookup follows from one
-part of the matcher: the subject under one of its names, the domain equal, ``*`` or elsewhere, the object equal,
-covered by a pattern, or ``*``. This file knows no Casbin and decides nothing.
+part of the matcher, as ``model.SUPERSET`` declares. This file knows no Casbin and decides nothing.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from gateway.policy.conditions import Condition, ConditionError, parse
-from gateway.policy.model import ELSEWHERE
-from gateway.policy.terms import MAIN, Effect, Problem, Rule
+from msgspec import Struct
 
-_OBJECT: Final = attrgetter("object")
+from gateway.policy.conditions import Condition
+from gateway.policy.model import domains_for, is_odd, patterns_for
+from gateway.policy.shelves import FEW, Shelf, Slices, packed, put, reshelved
+from gateway.policy.terms import Effect, Rule
+
+_SUBJECT: Final = attrgetter("rule.domain", "rule.subject")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A rule as Casbin sees it (``values``), with its condition, and its rank: first the denies in the order of the
-    files, then the allows in the reverse one, because Casbin names the first deny or the last allow that matched.
+class Row(Struct, frozen=True, gc=False):
+    """A rule with its condition. ``order`` is its place among the rows of its layer: the number of a row of the
+    files, the key of a grant.
     """
 
-    values: tuple[str, ...]
     rule: Rule
     condition: Condition
-    rank: tuple[int, int]
-
-    @classmethod
-    def of(cls, rule: Rule, condition: Condition, order: int) -> "Row":
-        values = (rule.subject, rule.domain, rule.owner, rule.object, rule.action, rule.when, rule.effect.value)
-        return cls(values, rule, condition, (0, order) if rule.effect is Effect.DENY else (1, -order))
+    order: int | str
 
     def lives(self, now: int | None) -> bool:
         """Whether it has not expired; where the time is unknown, an expiring allow has and a deny has not."""
-        if self.rule.expires is None:
+        expires = self.rule.expires
+        if expires is None:
             return True
-        return self.rule.effect is Effect.DENY if now is None else now < self.rule.expires
+        return self.rule.effect is Effect.DENY if now is None else now < expires
 
 
-def rows_of(rules: Iterable[Rule], first: int, problems: list[Problem]) -> list[Row]:
-    """The rows of ``rules``, counted from ``first``; a condition that does not compile is put to ``problems``."""
-    compiled: dict[str, Condition] = {}
-    rows = []
-    for order, rule in enumerate(rules, start=first):
-        try:
-            condition = compiled.get(rule.when) or compiled.setdefault(rule.when, parse(rule.when))
-        except ConditionError as error:
-            problems.append(Problem(rule.place, f"condition `{rule.when}`: {error.sentence}"))
-            continue
-        rows.append(Row.of(rule, condition, order))
-    return rows
+Found: TypeAlias = tuple[Row, ...] | dict[str, tuple[Row, ...]]
+"""The rows of one subject in one domain: few of them, or many by their objects."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """The rows of one subject in one domain, by their objects."""
-
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    lengths: set[int] = field(default_factory=set)
-
-    def add(self, row: Row) -> None:
-        self.rows.setdefault(row.rule.object, []).append(row)
-        if row.rule.object.endswith("*"):
-            self.lengths.add(len(row.rule.object) - 1)
-
-    def find(self, object: str) -> Iterator[Row]:
-        yield from self.rows.get(object, ())
-        for length in self.lengths:
-            pattern = object[:length] + "*"
-            # an object that ends in `*` is its own pattern, and was looked up above
-            if length <= len(object) and pattern != object:
-                yield from self.rows.get(pattern, ())
-
-
-class Index:
-    """Rows by subject, domain and object; never changed once built. ``rates_vary`` tells that the answer to a
-    question about a rate class may depend on more than who asks and where.
+class Patterns(Struct, frozen=True):
+    """What has to be looked up for an object: the ``longest`` beginning that is followed by a ``*``, and the lengths of
+    the ``odd`` ones, which end anywhere (no file and no grant holds such a one). It never grows less.
     """
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self.rows = tuple(rows)
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
-        for row in self.rows:
-            self._buckets.setdefault((row.rule.subject, row.rule.domain), _Bucket()).add(row)
-        self._allows = sorted((row.rule for row in self.rows if row.rule.effect is Effect.ALLOW), key=_OBJECT)
-        self.conditions = {row.rule.when: row.condition for row in self.rows}
-        self.groups = frozenset(row.rule.subject for row in self.rows if row.rule.subject.startswith("group:"))
-        self.rates_vary = any(_may_vary(row.rule) for row in self.rows)
+    longest: int = 0
+    odd: frozenset[int] = frozenset()
 
-    def find(self, names: Iterable[str], domain: str, object: str) -> Iterator[Row]:
-        """Every row that could match ``object`` in ``domain`` for whoever is known under ``names``, each once."""
-        domains = dict.fromkeys((domain, "*") if domain == MAIN else (domain, "*", ELSEWHERE))
-        for name in names:
-            for each in domains:
-                if bucket := self._buckets.get((name, each)):
-                    yield from bucket.find(object)
+    def and_of(self, row: Row) -> "Patterns":
+        pattern = row.rule.object
+        if pattern[-1:] != "*" or (len(pattern) <= self.longest and not is_odd(pattern)):
+            return self
+        odd = self.odd | {len(pattern) - 1} if is_odd(pattern) else self.odd
+        return Patterns(max(self.longest, len(pattern) - 1), odd)
 
-    def allows_below(self, prefix: str) -> Iterator[Rule]:
-        """The allows whose objects or patterns begin with ``prefix`` and go on."""
-        for at in range(bisect_left(self._allows, prefix, key=_OBJECT), len(self._allows)):
-            rule = self._allows[at]
-            if not rule.object.startswith(prefix):
-                break
-            if rule.object.rstrip("*") != prefix:
-                yield rule
+    def of(self, object: str) -> list[str]:
+        """The objects of all rows that can match ``object``."""
+        return patterns_for(object, self.longest, self.odd)
 
 
-def _may_vary(rule: Rule) -> bool:
-    rates = rule.action.startswith("rate:") or (rule.action == "*" and rule.object == "*")
-    return rates and (rule.when != "" or rule.expires is not None)
+class Index(Struct, frozen=True):
+    """``subjects`` are the rows by domain and subject, ``objects`` the allows by object; never changed once built."""
+
+    subjects: Shelf[Found]
+    objects: Shelf[tuple[Row, ...]]
+    patterns: Patterns = Patterns()
+
+    def changed(self, added: Sequence[Row], removed: Sequence[Row]) -> "Index":
+        """The index with and without these rows."""
+        return Index(
+            reshelved(self.subjects, _SUBJECT, _packed, added=added, removed=removed, unpack=rows_in),
+            reshelved(self.objects, _object, tuple, added=_allows(added), removed=_allows(removed)),
+            reduce(Patterns.and_of, added, self.patterns),
+        )
+
+    def of(self, names: frozenset[str], domain: str) -> list[Found]:
+        """All rows of whoever is known under ``names`` in ``domain``, each once."""
+        there = [rows for each in domains_for(domain) if (rows := self.subjects.get(each))]
+        return [rows[name] for rows in there for name in rows.keys() & names]
+
+    def find(self, found: Iterable[Found], object: str) -> list[Row]:
+        """Every row of ``found`` that could match ``object``."""
+        rows: list[Row] = []
+        patterns = self.patterns.of(object)
+        for each in found:
+            if isinstance(each, dict):
+                for pattern in patterns:
+                    if pattern in each:
+                        rows += each[pattern]
+            else:
+                for row in each:
+                    if row.rule.object in patterns:
+                        rows.append(row)
+        return rows
+
+    def about(self, object: str) -> list[Row]:
+        """Every allow whose object is ``object`` or a pattern that covers it."""
+        rows = self.objects.get("", {})
+        return [row for pattern in self.patterns.of(object) for row in rows.get(pattern, ())]
+
+
+class Filling:
+    """An index that is being filled, row by row, in their order."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[str, dict[str, Any]] = {}
+        self._objects: dict[str, dict[str, Any]] = {}
+        self._patterns = Patterns()
+
+    def add(self, row: Row) -> None:
+        put(self._subjects, _SUBJECT(row), row)
+        if row.rule.effect is Effect.ALLOW:
+            put(self._objects, _object(row), row)
+        self._patterns = self._patterns.and_of(row)
+
+    def filled(self) -> Slices[Index]:
+        subjects: Shelf[Found] = yield from packed(self._subjects, _packed)
+        objects: Shelf[tuple[Row, ...]] = yield from packed(self._objects, tuple)
+        return Index(subjects, objects, self._patterns)
+
+
+def rows_in(found: Found) -> Iterator[Row]:
+    """Each row of one subject in one domain."""
+    if isinstance(found, dict):
+        for rows in found.values():
+            yield from rows
+    else:
+        yield from found
+
+
+def _packed(rows: Sequence[Row]) -> Found:
+    if len(rows) <= FEW:
+        return tuple(rows)
+    objects: dict[str, list[Row]] = {}
+    for row in rows:
+        objects.setdefault(row.rule.object, []).append(row)
+    return {each: tuple(alike) for each, alike in objects.items()}
+
+
+def _allows(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.rule.effect is Effect.ALLOW]
+
+
+def _object(row: Row) -> tuple[str, str]:
+    return "", row.rule.object

@@ -115,6 +115,8 @@ def read_limits(text: str, file: str) -> Limits | list[Problem]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return [_syntax(str(error), file)]
+    except (ValueError, RecursionError):  # tomllib lets these through
+        return [Problem(Place(file), "a number is too long, or brackets are nested too deeply; write it shorter")]
     problems = [
         Problem(Place(file), f"`{key}` is not one of `class`, `object`")
         for key in document
@@ -208,7 +210,10 @@ def _unknown(table: dict[str, Any], known: tuple[str, ...]) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return "missing" if value is None else f"`{value}`"
+    try:
+        return "missing" if value is None else f"`{value}`"
+    except ValueError:  # Python does not write whole numbers of more than some thousand digits
+        return "a number that is too long"
 
 
 def _syntax(message: str, file: str) -> Problem:

@@ -6,7 +6,7 @@ and no file on disk.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final
@@ -39,8 +39,11 @@ _MATCHER: Final = (
     "actMatch(r.act, p.act, p.eft)",
     "cond(p.when, r.ctx, p.eft)",
 )
+_END: Final = re.compile("[/:]")
 _CALL: Final = re.compile(r"(\w+)\((.*)\)")
-_RANKS: Final = MappingProxyType({step: (ladder, rank) for ladder in LADDERS for rank, step in enumerate(ladder)})
+_LADDER_OF: Final = MappingProxyType({step: ladder for ladder in LADDERS for step in ladder})
+_GIVEN: Final = MappingProxyType({step: ladder[: ladder.index(step)] for step, ladder in _LADDER_OF.items()})
+_TAKEN: Final = MappingProxyType({step: ladder[ladder.index(step) + 1 :] for step, ladder in _LADDER_OF.items()})
 
 
 def model_problems(text: str, file: str) -> list[Problem]:
@@ -130,6 +133,41 @@ def _bare(text: str) -> str:
     return "".join(text.split())
 
 
+SUPERSET: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "subMatch": ("closure",),
+        "domMatch": ("exact", "star", "elsewhere"),
+        "objMatch": ("exact", "prefix", "star"),
+    }
+)
+"""What the rows are looked up by: of each of these parts of the matcher, every way in which it can come true
+(``domains_for``, ``patterns_for``, and the names of ``roles.py``). The other parts are left to the matcher alone.
+"""
+
+
+def domains_for(asked: str) -> tuple[str, ...]:
+    """Every domain of a row that ``dom_match`` accepts, each once."""
+    if asked in ("*", ELSEWHERE):
+        return ("*", ELSEWHERE)
+    return (asked, "*") if asked == MAIN else (asked, "*", ELSEWHERE)
+
+
+def patterns_for(asked: str, longest: int, odd: Iterable[int] = ()) -> list[str]:
+    """Every object of a row that ``obj_match`` can accept, each once, where no pattern has more than ``longest``
+    characters before its ``*``. A pattern ends behind a ``/`` or ``:``, or is bare; of others, ``odd`` are the lengths.
+    """
+    found = [asked, "*", *[f"{asked[: end.end()]}*" for end in _END.finditer(asked, 0, longest)]]
+    if not odd and found[0][-1:] != "*":
+        return found
+    found += [f"{asked[:length]}*" for length in odd if length <= len(asked)]
+    return list(dict.fromkeys(found))
+
+
+def is_odd(pattern: str) -> bool:
+    """Whether it is a pattern that ends elsewhere than policy files let it end."""
+    return pattern[-1:] == "*" and pattern[-2:-1] not in ("", "/", ":")
+
+
 def is_subject(name: str) -> bool:
     """Whether ``name`` can ask: a user, an end user or a server; never a role, a group or a crowd."""
     return name.startswith(SUBJECT_ROOTS) and not name.endswith((":", "/", "*"))
@@ -153,16 +191,13 @@ def obj_match(asked: str, row: str, effect: str) -> bool:
 
 def act_match(asked: str, row: str, effect: str) -> bool:
     """An allow gives the lower steps of its ladder, a deny takes the higher ones (``*``: everything)."""
-    if asked == row or (row == "*" and effect == Effect.DENY):
+    if asked == row:
         return True
-    step, limit = _place(asked)[1], _place(row)[1]
-    return one_ladder(asked, row) and (step <= limit if effect == Effect.ALLOW else step >= limit)
+    if effect == Effect.DENY:
+        return row == "*" or asked in _TAKEN.get(row, ())
+    return asked in _GIVEN.get(row, ())
 
 
 def one_ladder(action: str, other: str) -> bool:
     """Whether two actions are steps of one ladder; what is on none is alone."""
-    return _place(action)[0] == _place(other)[0]
-
-
-def _place(action: str) -> tuple[tuple[str, ...], int]:
-    return _RANKS.get(action) or ((action,), 0)
+    return _LADDER_OF.get(action, (action,)) == _LADDER_OF.get(other, (other,))

@@ -69,7 +69,7 @@ class Shape:
         """The shape of an object's member; ``None`` when the object cannot have it."""
         properties = self.schema.get("properties")
         if isinstance(properties, dict) and key in properties:
-            return self._part(properties[key])
+            return self.part(properties[key])
         closed = self.schema.get("additionalProperties") is False and "patternProperties" not in self.schema
         return None if closed else ANY
 
@@ -77,9 +77,10 @@ class Shape:
         """The shape of every element of a list; ``None`` when a list has to be empty."""
         if "prefixItems" in self.schema:
             return ANY
-        return self._part(self.schema.get("items", True))
+        return self.part(self.schema.get("items", True))
 
-    def _part(self, schema: Json) -> "Shape | None":
+    def part(self, schema: Json) -> "Shape | None":
+        """The shape that a schema within this document describes, references followed; ``None``: nothing."""
         for _ in range(_MAX_REFS):
             if not isinstance(schema, dict) or "$id" in schema or "$schema" in schema:
                 return None if schema is False else ANY

@@ -1,4 +1,4 @@
-"""The arguments as a tree of places that goals ask about, and the values worth trying at each.
+"""A context, or a part of it, as a tree of places that goals ask about, and the values worth trying at each.
 
 Every literal of a goal is one bit; a value is as good as the set of literals it satisfies, its *mask*. Goals
 are monotone, so a value whose mask lies within another's is never needed. This file knows the values of one
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.policy.condition_nodes import Each, Path
 from gateway.policy.condition_values import Absent, descend
-from gateway.policy.goals import Goal, Literal, goal_of
+from gateway.policy.goals import ELEMENT, Goal, Literal, goal_of
 from gateway.policy.narrowing import Shape
 from gateway.policy.regions import scalars
 
@@ -58,11 +58,14 @@ class Quantified:
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where a value may stand; ``shape`` is ``None`` where the schema lets nothing stand."""
+    """Where a value may stand; ``shape`` is ``None`` where the schema lets nothing stand, ``missing`` what is found
+    where nothing does.
+    """
 
     path: Path
     shape: Shape | None
-    required: bool
+    required: bool = True
+    missing: Absent = Absent.MISSING
     literals: list[tuple[int, Literal]] = field(default_factory=list)
     below: dict[str, "Place"] = field(default_factory=dict)
     bits: int = 0
@@ -75,7 +78,7 @@ class Place:
         if key not in self.below:
             shape = None if self.shape is None else self.shape.below(key)
             required = self.shape is not None and self.shape.requires(key)
-            self.below[key] = Place((*self.path, key), shape, required)
+            self.below[key] = Place((*self.path, key), shape, required, self.missing)
         return self.below[key]
 
     def opened(self) -> tuple["Place", ...]:
@@ -84,7 +87,7 @@ class Place:
     def choices(self, budget: Budget) -> list[Choice]:
         """Every choice worth trying but lists with elements; the best come first."""
         if self.tried is None:
-            missing = () if self.required else (Absent.MISSING,)
+            missing = () if self.required else (self.missing,)
             self.tried = _undominated(self._judged(chain(missing, self._closed()), budget))
             if self.below and self.free_for({}):
                 self.tried.append(Choice({}, self._mask_here({}), self.opened()))
@@ -118,12 +121,12 @@ class Place:
     def quantified(self) -> Iterator[Quantified]:
         for bit, literal in self.literals:
             if isinstance(literal.predicate, Each):
-                goal = goal_of(literal.predicate.body, literal.wanted)
-                yield Quantified(bit, literal.predicate.every is literal.wanted, goal)
+                goal = goal_of(literal.predicate.body, literal.want, ELEMENT)
+                yield Quantified(bit, literal.predicate.every is literal.want.upward, goal)
 
     def mask_of_list(self) -> int:
         """The literals that any list satisfies, whatever its elements."""
-        return self._mask_here([]) & ~sum(each.bit for each in self.quantified())
+        return self.mask([]) & ~sum(each.bit for each in self.quantified())
 
     def mask(self, value: object) -> int:
         """The literals here and below that a value satisfies."""
@@ -131,7 +134,7 @@ class Place:
         return self._mask_here(value) + sum(members)
 
     def _mask_here(self, value: object) -> int:
-        return sum(bit for bit, literal in self.literals if literal.predicate.judge(value) is literal.wanted)
+        return sum(bit for bit, literal in self.literals if literal.judge(value) in literal.outcomes)
 
 
 def _undominated(choices: Iterable[Choice]) -> list[Choice]:

@@ -5,29 +5,40 @@ This file knows links and names only, no rows. A ``Roles`` never changes; what i
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Final
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Final, TypeAlias
 
+from msgspec import Struct
+
+from gateway.policy.shelves import Shelf
 from gateway.policy.terms import Context, Link
 
 HOPS: Final = 9
 """Links from a name to its farthest role, as in Casbin's default role manager."""
 
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 100
 
 NOBODY: Final[frozenset[str]] = frozenset()
 
+Links: TypeAlias = Shelf[tuple[Link, ...]]
+"""By domain and member."""
 
-@dataclass(frozen=True, slots=True)
-class Names:
+MEMBER: Final = attrgetter("domain", "member")
+"""The words under which a link stands."""
+
+
+class Names(Struct, frozen=True, gc=False):
     """The names under which an allow and a deny find a subject. They differ only where something is unknown:
     then ``allow`` holds what is certain and ``deny`` what is possible.
     """
 
     allow: frozenset[str]
     deny: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.allow if self.allow is self.deny else self.allow | self.deny
 
 
 def moment(context: Context) -> int | None:
@@ -36,36 +47,51 @@ def moment(context: Context) -> int | None:
     return now if type(now) is int else None
 
 
+class Eras:
+    """Time cut at every expiry: within one era, no row and no role comes to its end."""
+
+    UNKNOWN: Final = -1
+
+    def __init__(self, expiries: Iterable[int]) -> None:
+        self._expiries = sorted(expiries)
+
+    def at(self, now: int | None) -> int:
+        """The number of the era of ``now``, ``UNKNOWN`` when that is unknown and makes a difference."""
+        if not self._expiries:
+            return 0
+        return self.UNKNOWN if now is None else bisect_right(self._expiries, now)
+
+
 class Roles:
-    """Who has which role, from the links of a policy; ``groups`` are all groups that it speaks of.
+    """Who has which role, from the links of a policy; ``groups`` are all groups that it speaks of."""
 
-    What is remembered refers to the links and not back to the ``Roles``: a snapshot that is dropped is gone at
-    once, without the garbage collector (which a server may freeze).
-    """
-
-    def __init__(self, links: Iterable[Link], groups: frozenset[str] = NOBODY) -> None:
-        self._links = _Links(links)
-        self._groups = groups | self._links.groups
-        closure = lru_cache(REMEMBERED)(self._links.closure)
-        self._known_as = lru_cache(REMEMBERED)(partial(_known_as, closure))
+    def __init__(self, links: tuple[Links, ...], groups: Iterable[str], eras: Eras) -> None:
+        self._links = links
+        self._groups = groups
+        self._eras = eras
+        self._of_groups: dict[tuple[str, int], frozenset[str]] = {}
 
     def names(self, subject: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Names:
         """Where the time is unknown, an expiring role counts for denies; where groups are, any group may be his."""
-        early, late = self._links.eras(now)
-        allow = self._known_as(subject, domain, NOBODY if groups is None else groups, late)
-        if groups is not None and early == late:
-            return Names(allow, allow)
-        return Names(allow, allow | self._known_as(subject, domain, self._groups if groups is None else groups, early))
+        known = (subject, *[group for group in groups if group.startswith("group:")]) if groups else (subject,)
+        certain = self._closure(known, domain, now, expiring=False).union(_crowds(subject))
+        if groups is not None and now is not None:
+            return Names(certain, certain)
+        possible = certain | self._closure(known, domain, now, expiring=True)
+        if groups is None:
+            possible |= self._any_group(domain, now)
+        return Names(certain, certain if possible == certain else possible)
 
     def path(self, names: Iterable[str], target: str, domain: str, now: int | None) -> tuple[str, ...]:
         """A shortest way from one of ``names`` to ``target``, both included; empty when there is none."""
-        _, era = self._links.eras(now)
+        there = self._there(domain)
         paths: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
         front = list(paths)
         for _ in range(HOPS):
             if target in paths:
                 break
-            steps = [(name, role) for name in front for role in self._links.after(name, domain, era)]
+            links = [link for name in front for given in there for link in given.get(name, ())]
+            steps = [(link.member, link.role) for link in links if _lives(link, now, expiring=False)]
             front = []
             for name, role in steps:
                 if role not in paths:
@@ -73,51 +99,34 @@ class Roles:
                     front.append(role)
         return paths.get(target, ())
 
+    def _there(self, domain: str) -> list[Mapping[str, tuple[Link, ...]]]:
+        domains = dict.fromkeys((domain, "*"))
+        return [found for links in self._links for each in domains if (found := links.get(each))]
 
-class _Links:
-    """The links as a graph. An era is the number of a span of time between two expiries: within one, none changes."""
-
-    def __init__(self, links: Iterable[Link]) -> None:
-        self._out: dict[tuple[str, str], list[tuple[str, int | None]]] = {}
-        expiries: set[int] = set()
-        for link in links:
-            self._out.setdefault((link.member, link.domain), []).append((link.role, link.expires))
-            if link.expires is not None:
-                expiries.add(link.expires)
-        self._expiries = sorted(expiries)
-        self.groups = frozenset(member for member, _ in self._out if member.startswith("group:"))
-
-    def eras(self, now: int | None) -> tuple[int, int]:
-        """The first and the last era that it may be: the same one when the time is known."""
-        if now is None:
-            return 0, len(self._expiries)
-        return (bisect_right(self._expiries, now),) * 2
-
-    def after(self, name: str, domain: str, era: int) -> Iterator[str]:
-        """The roles one link away."""
-        for each in dict.fromkeys((domain, "*")):
-            for role, expires in self._out.get((name, each), ()):
-                if expires is None or bisect_right(self._expiries, expires) > era:
-                    yield role
-
-    def closure(self, name: str, domain: str, era: int) -> frozenset[str]:
-        """``name`` and the roles that it reaches."""
-        seen = {name}
-        front = [name]
+    def _closure(self, names: Iterable[str], domain: str, now: int | None, *, expiring: bool) -> frozenset[str]:
+        """``names`` and the roles that they reach; those of ``expiring`` links too where the time is unknown."""
+        there = self._there(domain)
+        front = seen = set(names)
         for _ in range(HOPS):
-            found = {role for each in front for role in self.after(each, domain, era)} - seen
-            if not found:
+            links = [link for given in there for name in given.keys() & front for link in given[name]]
+            front = {link.role for link in links if link.expires is None or _lives(link, now, expiring=expiring)} - seen
+            if not front:
                 break
-            seen |= found
-            front = list(found)
+            seen = seen | front
         return frozenset(seen)
 
+    def _any_group(self, domain: str, now: int | None) -> frozenset[str]:
+        """All groups and the roles that they reach. There may be many, and the same is asked for everybody absent."""
+        key = domain, self._eras.at(now)
+        if key not in self._of_groups:
+            if len(self._of_groups) >= REMEMBERED:
+                self._of_groups.clear()
+            self._of_groups[key] = self._closure(self._groups, domain, now, expiring=True)
+        return self._of_groups[key]
 
-def _known_as(
-    closure: Callable[[str, str, int], frozenset[str]], subject: str, domain: str, groups: frozenset[str], era: int
-) -> frozenset[str]:
-    closures = (closure(group, domain, era) for group in groups if group.startswith("group:"))
-    return closure(subject, domain, era).union(_crowds(subject), *closures)
+
+def _lives(link: Link, now: int | None, *, expiring: bool) -> bool:
+    return link.expires is None or (expiring if now is None else now < link.expires)
 
 
 def _crowds(subject: str) -> tuple[str, ...]:

@@ -21,20 +21,25 @@ from gateway.policy.terms import Effect, Link, Place, Problem, Rule
 MODEL_FILE: Final = "model.conf"
 LIMITS_FILE: Final = "limits.toml"
 RULES_SUFFIX: Final = ".csv"
+CASES_FOLDER: Final = "tests"
+CASES_SUFFIX: Final = ".yaml"
 
 _OPEN: Final = {"(": ")", "[": "]"}
 _SIGNS: Final = re.compile(r"[,\[\]()]")
 _ANNOTATION: Final = re.compile(r"#\s*@(?P<name>[\w-]*)\s*(?P<value>.*)")
-_ABOVE_ROW: Final = ("id", "owner", "ticket", "expires")
+_ABOVE_ROW: Final = ("id", "owner", "ticket", "expires", "lint-ok")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CODES: Final = re.compile(r"[a-z-]+(?: +[a-z-]+)*")
 _SECRET: Final = re.compile(r"args((?:\.[A-Za-z_][A-Za-z0-9_]*)+)")
-_SINGLE: Final = re.compile(r"'(?:[^'\\]|\\.)*'" + r'|"(?:[^"\\]|\\.)*"')
+_SINGLE: Final = re.compile(r"'(?:[^'\\]|\\.|\\$)*(?:'|$)" + r'|"(?:[^"\\]|\\.|\\$)*(?:"|$)')
+"""Texts; one without an end goes to the end of the line, so that no sign is looked at more than once."""
 
 
 def read(files: Mapping[str, str]) -> Bundle | list[Problem]:
     """The policy that ``files`` (path as it is shown to people → text) say, or all that is wrong with them.
 
-    They are one ``model.conf``, any number of ``*.csv`` and at most one ``limits.toml``, told by their names.
+    They are one ``model.conf``, any number of ``*.csv`` and at most one ``limits.toml``, told by their names, and any
+    number of ``tests/*.yaml``, whose text is kept as it is.
     """
     models = [path for path in files if _base(path) == MODEL_FILE]
     problems = [Problem(Place(path), f"this is a second `{MODEL_FILE}`; keep one") for path in models[1:]]
@@ -43,6 +48,8 @@ def read(files: Mapping[str, str]) -> Bundle | list[Problem]:
     limits = Limits()
     read_rows = _Rows()
     for path in sorted(files):
+        if is_case(path):
+            continue
         if _base(path) == MODEL_FILE:
             problems += model_problems(files[path], path)
         elif _base(path) == LIMITS_FILE:
@@ -52,15 +59,31 @@ def read(files: Mapping[str, str]) -> Bundle | list[Problem]:
             _read_rows(files[path], path, read_rows)
         else:
             problems.append(
-                Problem(Place(path), f"a policy has no such file; it has `{MODEL_FILE}`, `*.csv` and `{LIMITS_FILE}`")
+                Problem(
+                    Place(path),
+                    f"a policy has no such file; it has `{MODEL_FILE}`, `*.csv`, `{LIMITS_FILE}` "
+                    f"and `{CASES_FOLDER}/*{CASES_SUFFIX}`",
+                )
             )
     problems += read_rows.problems
     problems += [] if problems else _unknown_classes(read_rows.rules, limits)
     if problems:
         return problems
     return Bundle(
-        files[models[0]], tuple(read_rows.rules), tuple(read_rows.links), limits, frozenset(read_rows.secrets)
+        files[models[0]],
+        tuple(read_rows.rules),
+        tuple(read_rows.links),
+        limits,
+        frozenset(read_rows.secrets),
+        {path: files[path] for path in sorted(files) if is_case(path)},
+        read_rows.accepted,
     )
+
+
+def is_case(path: str) -> bool:
+    """Whether a file of a policy holds its own tests, told by its path: ``tests/NAME.yaml``."""
+    folder, _, name = path.rpartition("/")
+    return _base(folder) == CASES_FOLDER and name.endswith(CASES_SUFFIX)
 
 
 def row_of(
@@ -108,6 +131,7 @@ class _Rows:
     rules: list[Rule] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    accepted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     ids: dict[str, Place] = field(default_factory=dict)
 
@@ -173,6 +197,8 @@ def _read_row(line: str, place: Place, notes: dict[str, str], rows: _Rows) -> No
         elif isinstance(found, Link):
             rows.links.append(found)
         sentences = found if isinstance(found, list) else list(_repeated(found, rows))
+        if "lint-ok" in notes:
+            rows.accepted[str(place)] = tuple(notes["lint-ok"].split())
     if sentences and _quoted_comma(line):
         sentences.append("a comma in quotes splits the row unless it stands in brackets: write `(args.text == 'a, b')`")
     rows.problems += [Problem(place, sentence) for sentence in sentences]
@@ -197,6 +223,8 @@ def _note_sentence(name: str, value: str) -> str:
         return f"`@{name}` says nothing; write a value behind it"
     if name == "id" and not _NAME.fullmatch(value):
         return f"`@id {value}` is not one word of letters, digits, `.`, `_` and `-`"
+    if name == "lint-ok" and not _CODES.fullmatch(value):
+        return f"`@lint-ok {value}` does not name what lint finds, such as `broad-allow`"
     if name == "expires" and _midnight(value) is None:
         return f"`@expires {value}` is not a day such as `2027-01-31`"
     return ""

@@ -1,7 +1,9 @@
 """The words of the policy: subjects, accesses, rules, links, decisions.
 
 Here belong the values that the rest of the product exchanges with the policy. This file knows
-no file format, no Casbin and no clock; everything in it is frozen.
+no file format, no Casbin and no clock; everything in it is frozen. What there are many of, or what is made
+for every question, is a ``Struct`` (``msgspec.structs.replace`` copies one) that the garbage collector need not
+look into: such values cannot be parts of a cycle.
 """
 
 from collections.abc import Mapping
@@ -9,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -37,8 +41,7 @@ class Reason(StrEnum):
     FAULT = "fault"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False, omit_defaults=True):
     """Where a rule stands: ``policies/rules.csv:14``, ``builtin:3`` or ``grant:ID``."""
 
     file: str
@@ -59,8 +62,7 @@ class Problem:
         return f"{self.place}: {self.sentence}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     """One ``p`` row with its provenance; ``expires`` is milliseconds since the epoch."""
 
     subject: str
@@ -77,8 +79,7 @@ class Rule:
     expires: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True, gc=False, omit_defaults=True):
     """One ``g`` row: ``member`` has ``role`` in ``domain`` (``*`` = everywhere)."""
 
     member: str
@@ -122,8 +123,7 @@ class Tool:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True, gc=False):
     """The roots of the condition language.
 
     ``args`` is ``None`` when the arguments are unknown (a listing): then a decision answers
@@ -132,18 +132,17 @@ class Context:
     when nobody looked them up: then a condition on them is unknown.
     """
 
-    args: Mapping[str, Json] | None = field(default_factory=lambda: NOTHING)
-    claims: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    args: Mapping[str, Json] | None = NOTHING
+    claims: Mapping[str, Json] = NOTHING
     groups: frozenset[str] | None = frozenset()
-    tool: Tool = field(default_factory=Tool)
-    client: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
-    env: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
-    connection: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+    tool: Tool = Tool()
+    client: Mapping[str, Json] = NOTHING
+    env: Mapping[str, Json] = NOTHING
+    connection: Mapping[str, Json] = NOTHING
     owner_roles: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True, gc=False):
     """One question. ``owner`` is the actual one: the subject's own name for what is his own or
     needs no credential, another subject for a loan, ``system`` for the operator's.
     """
@@ -153,15 +152,14 @@ class Access:
     owner: str
     object: str
     action: str
-    context: Context = field(default_factory=Context)
+    context: Context = Context()
 
 
 Chain: TypeAlias = tuple[Access, ...]
 """The accesses that must all be allowed for one call, in one policy version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """The answer to a chain: ``access`` and ``rule`` are those that decided (``None``: no rule spoke)."""
 
     allowed: bool

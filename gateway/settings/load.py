@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 import secrets as randomness
+import stat
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from connectors.base import Secret
 from gateway.identity import normal_email
+from gateway.policy.signature import TrustedKey, read_public
 from gateway.policy.terms import Place, Problem
 from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
 from gateway.settings.upstreams import read_servers, read_upstreams
@@ -25,6 +27,7 @@ T = TypeVar("T")
 DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
+MOST_KEY_BYTES: Final = 4096
 FILES: Final = ("ostiary.toml", "upstreams.toml", "servers.toml")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?")
@@ -81,6 +84,8 @@ class _Loading:
             stale_after_s=server.number("stale_after_s", 30, 3, 3600),
             store=store_settings,
             policy_folder=self._policy(policy, mode),
+            check_one_in=policy.integer("check_one_in", 1000, 0, 1_000_000_000),
+            trusted_keys=self._trusted_keys(policy, mode),
             audit=self._audit(top.table("audit")),
             admin_email=self._admin(top.table("admin")),
             upstreams=upstreams,
@@ -191,6 +196,36 @@ class _Loading:
         if mode is Mode.DEVELOPMENT and not path.is_dir():
             policy.problem(f"there is no policy folder `{os.path.relpath(path, self.root)}`", "folder")
         return path
+
+    def _trusted_keys(self, policy: Table, mode: Mode) -> tuple[TrustedKey, ...]:
+        before = len(self.problems)
+        found = [each for entry in policy.tables("trusted_keys") if (each := self._trusted_key(entry)) is not None]
+        if len({each.id for each in found}) != len(found):
+            policy.problem("two trusted keys have one id", "trusted_keys")
+        if found and mode is Mode.DEVELOPMENT:
+            sentence = "development applies every edit of the folder, unsigned; remove `trusted_keys`, or set `mode`"
+            policy.problem(f"{sentence} to `production`", "trusted_keys")
+        return tuple(found) if len(self.problems) == before else ()
+
+    def _trusted_key(self, trusted: Table) -> TrustedKey | None:
+        id, before = trusted.parsed("id", _secret_id, ""), len(self.problems)
+        if not trusted.has("id"):
+            trusted.problem('a trusted key needs an `id`, such as `id = "ann"`')
+        given = [form for form in ("key", "file") if trusted.has(form)]
+        public = trusted.parsed("key", read_public, b"")
+        public = trusted.parsed("file", self._public_key, public)
+        if trusted.close() and len(given) != 1:
+            trusted.problem("a trusted key needs exactly one of `key`, `file`")
+        return TrustedKey(id, public) if len(self.problems) == before else None
+
+    def _public_key(self, name: str) -> bytes:
+        try:
+            with (self.root / name).open("rb") as file:
+                if os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    raise ValueError(f"`{name}`: others can write it; run `chmod go-w` on it")
+                return read_public(file.read(MOST_KEY_BYTES).decode("ascii", "replace"))
+        except OSError as error:
+            raise ValueError(f"`{name}` cannot be read: {(error.strerror or 'unknown error').lower()}") from None
 
     def _audit(self, audit: Table) -> AuditSettings:
         jsonl = audit.parsed("jsonl", _path, "off")

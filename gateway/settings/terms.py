@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors.base import Secret, UpstreamSpec
 from gateway.identity import KeyRing
+from gateway.policy.signature import TrustedKey
 from gateway.policy.terms import Problem
 
 
@@ -100,6 +101,8 @@ class Settings:
     stale_after_s: float
     store: StoreSettings
     policy_folder: Path
+    check_one_in: int
+    trusted_keys: tuple[TrustedKey, ...]
     audit: AuditSettings
     admin_email: str
     upstreams: tuple[UpstreamSpec, ...]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, User
+from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
 
 T = TypeVar("T")
 
@@ -33,10 +33,13 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """What a poll costs: the version of the policy head (0 = none) and the last change ticket."""
+    """What a poll costs: the version of the policy head (0 = none), the last change ticket, and how often the
+    shadow was set.
+    """
 
     policy: int
     changes: int
+    shadow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,14 @@ class Bundles(Protocol):
 
     async def history(self, limit: int = 50) -> Sequence[PolicyHead]:
         """The latest heads, newest first."""
+
+    async def shadow(self) -> ShadowHead | None:
+        """What is asked beside the policy in force; ``None`` when that was never set."""
+
+    async def set_shadow(self, shadow: ShadowHead) -> ShadowHead:
+        """Keep it in place of the former one, whatever that was, and return it with its ``mark``;
+        ``NotFound`` when its bundle was not put before.
+        """
 
 
 class AuditTrail(Protocol):

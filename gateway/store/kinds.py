@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, User
+from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
 R = TypeVar("R", User, ApiKey, Grant)
@@ -43,6 +43,7 @@ class Text(Generic[S]):
 USERS, KEYS, GRANTS = "users", "keys", "grants"
 TEXTS: dict[str, Text[Any]] = {USERS: Text(User), KEYS: Text(ApiKey), GRANTS: Text(Grant)}
 HEAD = Text(PolicyHead)
+SHADOW = Text(ShadowHead)
 ENTRY = Text(AuditEntry)
 
 

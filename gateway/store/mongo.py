@@ -66,7 +66,8 @@ class MongoStore:
 
     async def heads(self) -> Heads:
         with answering():
-            return Heads(policy=await self._policies.version(), changes=(await self._tickets.read()).last)
+            marks = await self._tickets.read()
+            return Heads(policy=await self._policies.version(), changes=marks.last, shadow=marks.shadow)
 
     async def changes(self, after: int) -> Changes:
         with answering():

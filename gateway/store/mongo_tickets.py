@@ -39,11 +39,14 @@ _OBSERVATIONS = 32  # at most, kept within SETTLE_AFTER
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """``last`` ticket given, ``settled`` as told above, ``purged``: removals up to it may be forgotten."""
+    """``last`` ticket given, ``settled`` as told above, ``purged``: removals up to it may be forgotten; and how often
+    the shadow was set, which stands here so that one read tells of both.
+    """
 
     last: int
     settled: int
     purged: int
+    shadow: int = 0
 
 
 class Tickets:
@@ -119,4 +122,4 @@ class _Ages:
 def _marks(document: Document | None) -> Marks:
     if document is None:
         raise Unavailable("the database lost its state: restore it from a backup")
-    return Marks(last=document["last"], settled=document["settled"], purged=document["purged"])
+    return Marks(document["last"], document["settled"], document["purged"], document.get("shadow", 0))

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from secrets import token_hex
 
 from bson import Binary
-from pymongo import ASCENDING, DESCENDING, InsertOne
+from msgspec import structs
+from pymongo import ASCENDING, DESCENDING, InsertOne, ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from gateway.audit import AuditEntry
-from gateway.records import PolicyHead
+from gateway.records import PolicyHead, ShadowHead
 from gateway.store.base import Conflict, NotFound, Unavailable
-from gateway.store.kinds import ENTRY, HEAD, at_least_one, content_hash, following, known
+from gateway.store.kinds import ENTRY, HEAD, SHADOW, at_least_one, content_hash, following, known
 from gateway.store.mongo_client import Document, Wire, answering
+from gateway.store.mongo_tickets import MARKS, STATE
 
 BUNDLES, PIECES, HEADS, AUDIT = "bundles", "pieces", "heads", "audit"
 PIECE = 512 * 1024  # bytes
@@ -63,16 +65,34 @@ class Bundles:
         current = await self.version()
         if current != expected:
             raise _moved(current, expected)
-        with answering():
-            bundle = await self._wire.collection(BUNDLES).find_one({"_id": head.bundle}, {"_id": 1})
-        if bundle is None:
-            raise NotFound(f"there is no bundle `{head.bundle}`: put it first")
+        await self._refuse_unknown(head.bundle)
         await self._wire.write(lambda: self._next_head(document))
 
     async def history(self, limit: int = 50) -> Sequence[PolicyHead]:
         with answering():
             latest = self._wire.collection(HEADS).find({}).sort("_id", DESCENDING).limit(at_least_one(limit))
             return [HEAD.decode(head["body"]) async for head in latest]
+
+    async def shadow(self) -> ShadowHead | None:
+        with answering():
+            marks = await self._wire.collection(STATE).find_one({"_id": MARKS})
+        return None if marks is not None and "shadow" not in marks else _shadow(marks)
+
+    async def set_shadow(self, shadow: ShadowHead) -> ShadowHead:
+        if shadow.bundle:
+            await self._refuse_unknown(shadow.bundle)
+        change = {"$inc": {"shadow": 1}, "$set": {"shadow_body": SHADOW.encode(shadow)}}
+        state = self._wire.collection(STATE)
+        marks = await self._wire.write(
+            lambda: state.find_one_and_update({"_id": MARKS}, change, return_document=ReturnDocument.AFTER)
+        )
+        return _shadow(marks)
+
+    async def _refuse_unknown(self, bundle: str) -> None:
+        with answering():
+            found = await self._wire.collection(BUNDLES).find_one({"_id": bundle}, {"_id": 1})
+        if found is None:
+            raise NotFound(f"there is no bundle `{bundle}`: put it first")
 
     async def _next_head(self, document: Document) -> None:
         heads, version = self._wire.collection(HEADS), document["_id"]
@@ -143,6 +163,12 @@ class AuditTrail:
         more = len(times) == PURGE_AT_ONCE
         until = times[-1] + 1 if more else before
         return (await audit.delete_many({"at": {"$lt": until}})).deleted_count, more
+
+
+def _shadow(marks: Document | None) -> ShadowHead:
+    if marks is None:
+        raise Unavailable("the database lost its state: restore it from a backup")
+    return structs.replace(SHADOW.decode(marks["shadow_body"]), mark=marks["shadow"])
 
 
 def _moved(current: int, expected: int) -> Conflict:

@@ -15,7 +15,7 @@ from typing import Generic
 from msgspec import structs
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, User
+from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
 from gateway.store.base import (
     KEEP_REMOVED_MS,
     AuditTrail,
@@ -32,6 +32,7 @@ from gateway.store.kinds import (
     GRANTS,
     HEAD,
     KEYS,
+    SHADOW,
     TEXTS,
     USERS,
     R,
@@ -210,8 +211,7 @@ class _Bundles:
             current = _heads(connection).policy
             if current != expected:
                 raise Conflict(f"the policy is at version {current}, not at {expected}: plan again")
-            if connection.execute("SELECT 1 FROM bundles WHERE id = ?", (head.bundle,)).fetchone() is None:
-                raise NotFound(f"there is no bundle `{head.bundle}`: put it first")
+            _refuse_unknown(connection, head.bundle)
             connection.execute("INSERT INTO heads (version, body) VALUES (?, ?)", row)
 
         await self._store.write(work)
@@ -221,6 +221,22 @@ class _Bundles:
         sql = "SELECT body FROM heads ORDER BY version DESC LIMIT ?"
         rows = await self._store.read(lambda connection: connection.execute(sql, bounds).fetchall())
         return [HEAD.decode(body) for (body,) in rows]
+
+    async def shadow(self) -> ShadowHead | None:
+        row = await self._store.read(lambda c: c.execute("SELECT mark, body FROM shadow").fetchone())
+        return None if row is None else structs.replace(SHADOW.decode(row[1]), mark=row[0])
+
+    async def set_shadow(self, shadow: ShadowHead) -> ShadowHead:
+        body = SHADOW.encode(shadow)
+
+        def work(connection: sqlite3.Connection) -> int:
+            _refuse_unknown(connection, shadow.bundle)
+            mark = _heads(connection).shadow + 1
+            connection.execute("DELETE FROM shadow")
+            connection.execute("INSERT INTO shadow (mark, body) VALUES (?, ?)", (mark, body))
+            return mark
+
+        return structs.replace(shadow, mark=await self._store.write(work))
 
 
 class _AuditTrail:
@@ -273,10 +289,16 @@ def _keep(
     )
 
 
+def _refuse_unknown(connection: sqlite3.Connection, bundle: str) -> None:
+    if bundle and connection.execute("SELECT 1 FROM bundles WHERE id = ?", (bundle,)).fetchone() is None:
+        raise NotFound(f"there is no bundle `{bundle}`: put it first")
+
+
 def _heads(connection: sqlite3.Connection) -> Heads:
-    sql = "SELECT coalesce((SELECT max(version) FROM heads), 0), last FROM tickets"
-    policy, last = connection.execute(sql).fetchone()
-    return Heads(policy=policy, changes=last)
+    sql = """SELECT coalesce((SELECT max(version) FROM heads), 0), last,
+             coalesce((SELECT max(mark) FROM shadow), 0) FROM tickets"""
+    policy, last, shadow = connection.execute(sql).fetchone()
+    return Heads(policy=policy, changes=last, shadow=shadow)
 
 
 def _changes(connection: sqlite3.Connection, after: int) -> Changes:

@@ -18,6 +18,8 @@ PATIENCE = 5.0  # seconds to wait for another process that writes
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_ADDED = {"shadow": "CREATE TABLE IF NOT EXISTS shadow (mark INTEGER PRIMARY KEY, body TEXT NOT NULL)"}
+"""Tables that a file of this schema may lack, because it was made before they were known."""
 _TABLES = (
     """CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, ticket INTEGER NOT NULL,
        removed_at INTEGER NOT NULL DEFAULT 0, body TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID""",
@@ -98,14 +100,26 @@ def _refuse_shared(path: Path) -> None:
 def _bring_up(path: Path) -> None:
     """Write the schema unless it is there. Several processes may do so at once: one writes, the others wait."""
     with closing(connect(path)) as connection:
-        if not _is_empty(connection, path):
-            return
-        _switch_to_wal(connection)
-        connection.execute("BEGIN IMMEDIATE")
         if _is_empty(connection, path):
-            for statement in _TABLES:
-                connection.execute(statement)
-        connection.execute("COMMIT")
+            _write_schema(connection, path)
+        _add_tables(connection)
+
+
+def _write_schema(connection: sqlite3.Connection, path: Path) -> None:
+    _switch_to_wal(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    if _is_empty(connection, path):
+        for statement in _TABLES:
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    """An older program reads the file as before."""
+    known = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for name, statement in _ADDED.items():
+        if name not in known:
+            connection.execute(statement)
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:

@@ -24,6 +24,12 @@ from gateway.web.replies import Reply, pour
 BATCHES: Final = "2025-03-26"
 """The one revision that knows JSON-RPC batches over this transport."""
 
+AT_LEAST: Final = "ostiary-policy-at-least"
+"""The header by which a client demands that a policy version, or a later one, judges its request."""
+
+POLICY: Final = b"ostiary-policy"
+"""The header by which an answer tells the policy version that judged its request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -78,6 +84,7 @@ class _Exchange:
             raise NotAllowed(*allowed)
         subject = self.subject = self._identify()
         self._refuse_doubled()
+        await demand_policy(self.at.pipeline, self.incoming)
         if self.domain not in self.at.servers:
             raise Unknown("there is no such server", code=-32600, status=404)
         if method == "POST":
@@ -142,7 +149,8 @@ class _Exchange:
         modern = call.era is Era.MODERN
         watch = asyncio.create_task(self._cancel_when_gone(asyncio.current_task())) if modern else None
         headers: Sequence[Header] = ()
-        async with Reply(self.send, gone=None if modern else self.incoming.gone) as reply:
+        judged = ((POLICY, self.at.pipeline.version.encode()),)  # nothing is awaited until the call is judged by it
+        async with Reply(self.send, judged, gone=None if modern else self.incoming.gone) as reply:
             try:
                 response, refusal = await self._outcome(call, subject, reply.say)
             finally:
@@ -294,6 +302,12 @@ async def respond(
     finally:
         if session is not None:
             session.leave(request)
+
+
+async def demand_policy(pipeline: Pipeline, incoming: Incoming) -> None:
+    """Wait for the policy version that the client demands, if it does. Raises ``Malformed``, ``Unavailable``."""
+    if (version := incoming.headers.get(AT_LEAST)) is not None:
+        await pipeline.demand(version)
 
 
 def accepted(incoming: Incoming) -> frozenset[str]:

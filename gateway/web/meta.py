@@ -1,18 +1,37 @@
 """What a person or a probe asks of the server itself. The only Quart app; it decides nothing."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from quart import Quart, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 
-def pages() -> Quart:
+class Ready(Protocol):
+    """Whether this process decides, by which policy, and what stands against it (``gateway/follower.py``)."""
+
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def reasons(self) -> Sequence[str]: ...
+
+
+def pages(readiness: Callable[[], Ready]) -> Quart:
     """The Quart app for everything but the data plane; every error is JSON."""
     app = Quart("gateway.web", static_folder=None)
 
     @app.get("/health")
     async def health() -> Response:
         return jsonify(status="healthy", timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    @app.get("/ready")
+    async def ready() -> tuple[Response, int]:
+        found = readiness()
+        told = jsonify(ready=found.ready, policy=found.version, reasons=list(found.reasons))
+        return told, 200 if found.ready else 503
 
     @app.get("/status")
     async def status() -> Response:

@@ -18,7 +18,7 @@ from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.asgi import Incoming, Send, answer
 from gateway.web.listening import subscribed_by
-from gateway.web.mcp import Rules, check_json, respond
+from gateway.web.mcp import Rules, check_json, demand_policy, respond
 from gateway.web.refusals import NotAllowed, write_refusal
 from gateway.web.replies import pour
 
@@ -72,6 +72,7 @@ class SseEndpoint:
                 raise NotAllowed("POST")
             session = self._session(incoming)
             check_json(incoming)
+            await demand_policy(self.pipeline, incoming)
             message = jsonrpc.parse(await incoming.body(self.rules.max_body), values=jsonrpc.MAX_VALUES)
             request_id = message.id if isinstance(message, Request) else None
             call = self._classify(message, session)

@@ -97,6 +97,14 @@ async def test_the_schema_check_of_a_tool_is_compiled_once():
     assert not offer.arguments.problems({"n": 1})
 
 
+async def test_a_listing_asks_about_the_schema_of_a_tool_in_a_form_that_is_made_once():
+    schema = {"type": "object", "required": ["n"]}
+    shelf = directory(FakeConnector("a", [tool("x", schema=schema)]))
+    offer = (await shelf.view("main", "user:ada@example.com")).find(Kind.TOOL, "a__x")
+    assert offer.narrowing is offer.narrowing
+    assert offer.narrowing.value == offer.schema == schema
+
+
 async def test_capabilities_are_those_of_any_connector():
     shelf = directory(
         FakeConnector("a", capabilities={"tools": {}, "resources": {}}),

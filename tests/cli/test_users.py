@@ -163,3 +163,29 @@ def test_a_fault_of_ours_is_one_line_unless_a_trace_is_asked_for():
     assert (result.exit_code, result.stderr) == (1, told)
     traced = CliRunner(env={"OSTIARY_TRACE": "1"}).invoke(group, ["divide"])
     assert isinstance(traced.exception, ZeroDivisionError)
+
+
+NEVER = """\
+tools: {git/log: read}
+never:
+  - {name: contractors never read the log, who: "role:contractor", do: read, on: git/log}
+"""
+
+
+def test_a_role_that_allows_what_must_never_be_is_given_with_a_warning(site):
+    site.write("policies/tests/own.yaml", NEVER)
+    rules = (site.root / "policies" / "rules.csv").read_text()
+    site.write("policies/rules.csv", rules + "g, role:contractor, role:guest, *\n")
+    site.fine("users", "add", "root@example.com", "--role", "security")
+    site.fine("users", "add", "ada@example.com", "--role", "contractor")
+    assert "warning" not in site.ostiary("users", "give-role", "ada@example.com", "guest").stderr
+    site.fine("policy", "apply", str(site.root / "policies"), "--why", "x")
+    result = site.ostiary("users", "give-role", "ada@example.com", "user", "--domain", "main")
+    assert result.exit_code == 0
+    assert "warning: grant:role:user/main/ada@example.com: it would allow what must never be: " in result.stderr
+    assert "the next apply will refuse it" in result.stderr
+    assert result.stdout == "ada@example.com has role user in main\n"
+    both = site.ostiary("users", "add", "bob@example.com", "--role", "contractor", "--role", "user")
+    assert both.exit_code == 0
+    assert "must never be" in both.stderr
+    assert "must never be" not in site.ostiary("users", "give-role", "root@example.com", "user").stderr

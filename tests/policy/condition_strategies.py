@@ -102,12 +102,14 @@ def truth(c, scope):
     if kind in ("and", "or"):
         return kleene((truth(part, scope) for part in rest[0]), decisive=kind == "or")
     if kind == "hours":
-        minute = (scope["env"]["now"] // 60_000 + scope["env"]["offset"]) % 1440
-        start, end = rest
+        now, offset = scope["env"].get("now"), scope["env"].get("offset")
+        if type(now) is not int or type(offset) is not int:
+            return None
+        minute, (start, end) = (now // 60_000 + offset) % 1440, rest
         return start <= minute < end if start < end else not end <= minute < start
     if kind == "cidr":
         try:
-            return ipaddress.ip_address(scope["env"]["address"]) in ipaddress.ip_network(rest[0])
+            return ipaddress.ip_address(scope["env"].get("address")) in ipaddress.ip_network(rest[0])
         except ValueError:
             return None
     actual = lookup(scope, rest[0])
@@ -133,8 +135,10 @@ def scope_of(ctx):
     return {
         "args": ctx.args,
         "claims": ctx.claims,
+        "client": ctx.client,
+        "connection": ctx.connection,
         "env": ctx.env,
-        "owner": {"roles": list(ctx.owner_roles)},
+        "owner": {"roles": NOBODY_KNOWS if ctx.owner_roles is None else list(ctx.owner_roles)},
         "tool": {"destructive": ctx.tool.destructive, "name": ctx.tool.name, "tags": list(ctx.tool.tags)},
     }
 
@@ -262,7 +266,7 @@ DENSE_TEXTS = ["".join(signs) for length in range(6) for signs in product("abcd"
 """Every text of at most five signs, the constants being made of at most two of `b` and `c`."""
 
 DENSE_NUMBERS = [each / 4 for each in range(-8, 13)]
-LEAVES = [None, True, False, *DENSE_NUMBERS, *DENSE_TEXTS]
+LEAVES = [None, True, False, *DENSE_NUMBERS, *DENSE_TEXTS, "e\u0301"]
 
 
 def asked(c):
@@ -296,9 +300,22 @@ def worlds(predicates, keys=(), tag=lambda value: ()):
     elements = worlds([each for one in here for each in asked(one[2])], tag=tag) if here else []
     lists = [list(some) for size in range(min(len(here), 3) + 1) for some in combinations(elements, size)]
     seen = {}
-    for value in [*LEAVES, *objects, *lists]:
+    for at, value in enumerate(LEAVES):
+        seen.setdefault((*(leaf_answers(one)[at] for one in predicates), *tag(value)), value)
+    for value in [*objects, *lists]:
         seen.setdefault((*(truth(one, {"it": value}) for one in predicates), *tag(value)), value)
     return list(seen.values())
+
+
+LEAF_ANSWERS = {}
+
+
+def leaf_answers(predicate):
+    """What each of ``LEAVES`` answers to a predicate; remembered, because few predicates are asked often."""
+    key = repr(predicate)
+    if key not in LEAF_ANSWERS:
+        LEAF_ANSWERS[key] = [truth(predicate, {"it": value}) for value in LEAVES]
+    return LEAF_ANSWERS[key]
 
 
 def predicates_on(whole, name):

@@ -1,145 +1,67 @@
-"""Three answers to each question: a definition of ten lines, stock Casbin over all rows, and our engine."""
+"""One question, several judges: the reference, stock Casbin over all rows, and our engine in all its ways."""
 
-from dataclasses import replace
-
-import casbin
+import jsonschema_rs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.conditions import parse
-from gateway.policy.floor import ROWS
-from gateway.policy.model import act_match, dom_match, obj_match, own_match
-from gateway.policy.terms import Access, Effect, Reason
-from tests.policy.builders import MODEL
-from tests.policy.worlds import ARGUMENTS, CONDITIONS, GROUPS, MISSING, World, cases, listings, rules
+from gateway.policy.terms import Effect, Subject
+from tests.policy.pools import ARGUMENTS
+from tests.policy.stock import stock
+from tests.policy.worlds import OF_RATES, answer, cases, listings, loans, more
 
-LADDERS = (["read", "write"], ["inspect", "revoke", "manage"])
+SPLITS = st.sampled_from((0, 1, 3, 20))
 
 
-# the definition: shares no code with the engine
-
-
-def defined(world: World, access: Access) -> bool:
-    """Floor aside: some allow matches, and no deny does."""
-    ctx, gateway = access.context, access.object.startswith("gateway/")
-    if gateway and (access.domain != "main" or not access.subject.startswith("user:") or access.action == "share"):
-        return False
-    now, effects = ctx.env.get("now"), set()
-    for rule in world.rules:
-        deny = rule.effect == "deny"
-        known_until = rule.expires is None or (deny if now is None else now < rule.expires)
-        names = known_as(world, access, deny)
-        subject = rule.subject in names or (
-            rule.subject[-2:] in (":*", "/*") and access.subject.startswith(rule.subject[:-1])
-        )
-        own = rule.owner in ("*", access.owner) or (rule.owner == "self" and access.owner == access.subject)
-        object = rule.object == access.object or (rule.object[-1] == "*" and access.object.startswith(rule.object[:-1]))
-        reach = deny or rule.object != "*" or not gateway
-        outcome = CONDITIONS[rule.when](lambda key, c=ctx: c.args.get(key, MISSING), ctx.claims, ctx.tool)
-        met = outcome is not False if deny else outcome is True
-        if (
-            known_until
-            and subject
-            and rule.domain in ("*", access.domain)
-            and own
-            and object
-            and reach
-            and met
-            and steps(rule, access, deny)
-        ):
-            effects.add(rule.effect)
-    return effects == {"allow"}
-
-
-def steps(rule, access, deny):
-    for ladder in LADDERS:
-        if rule.action in ladder and access.action in ladder:
-            higher = ladder.index(access.action) - ladder.index(rule.action)
-            return higher >= 0 if deny else higher <= 0
-    return rule.action == access.action or (deny and rule.action == "*")
-
-
-def known_as(world, access, deny):
-    ctx, now = access.context, access.context.env.get("now")
-    groups = ctx.groups if ctx.groups is not None else (GROUPS if deny else ())
-    names = {"*", access.subject, *groups}
-    for _ in range(len(world.links)):
-        for link in world.links:
-            lives = link.expires is None or (deny if now is None else now < link.expires)
-            if lives and link.member in names and link.domain in ("*", access.domain):
-                names.add(link.role)
-    return names
-
-
-# stock Casbin: its own loop, evaluator, effect and role manager over every row
-
-
-class Rows(casbin.persist.Adapter):
-    def __init__(self, rules, links):
-        self.rules, self.links = rules, links
-
-    def load_policy(self, model):
-        for rule in self.rules:
-            row = [rule.subject, rule.domain, rule.owner, rule.object, rule.action, rule.when, rule.effect.value]
-            model["p"]["p"].policy.append(row)
-        for link in self.links:
-            model["g"]["g"].policy.append([link.member, link.role, link.domain])
-
-
-def stock(world: World, access: Access) -> bool:
-    now = access.context.env.get("now")
-    lives = lambda row, deny: row.expires is None or (deny if now is None else now < row.expires)  # noqa: E731
-    managers = {}
-    for deny in (False, True):
-        manager = casbin.rbac.default_role_manager.DomainManager(10)
-        manager.add_domain_matching_func(lambda asked, row: row in ("*", asked))
-        for link in world.links:
-            if lives(link, deny):
-                manager.add_link(link.member, link.role, link.domain)
-        managers[deny] = manager
-
-    def sub_match(subject, domain, ctx, row, effect):
-        if row[-1] == "*":
-            return subject.startswith(row[:-1])
-        deny = effect == "deny"
-        names = (subject, *(ctx.groups if ctx.groups is not None else GROUPS if deny else ()))
-        return any(managers[deny].has_link(name, row, domain) for name in names)
-
-    model = casbin.Model()
-    model.load_model_from_text(MODEL)
-    living = [rule for rule in (*ROWS, *world.rules) if lives(rule, rule.effect is Effect.DENY)]
-    enforcer = casbin.Enforcer(model, Rows(living, ()))
-    enforcer.add_function("subMatch", sub_match)
-    enforcer.add_function("domMatch", dom_match)
-    enforcer.add_function("ownMatch", own_match)
-    enforcer.add_function("objMatch", obj_match)
-    enforcer.add_function("actMatch", act_match)
-    conditions = {rule.when: parse(rule.when) for rule in living}
-    enforcer.add_function(
-        "cond",
-        lambda when, ctx, effect: conditions[when].bites(ctx) if effect == "deny" else conditions[when].holds(ctx),
-    )
-    return enforcer.enforce(access.subject, access.domain, access.owner, access.object, access.action, access.context)
-
-
-@given(cases(), st.integers(0, 3))
-def test_definition_casbin_and_engine_agree(case, split):
+@given(cases(), SPLITS)
+def test_the_reference_and_stock_casbin_and_the_engine_agree(case, split):
     world, asked = case
     policy = world.policy(split)
+    for access in asked[::4]:
+        decision, right = answer(policy, access), world.allows(access)
+        assert decision.allowed == right == stock(world, access), access
+        assert decision.version == "1.0"
+
+
+@more(8)
+@given(cases(), SPLITS)
+def test_what_is_remembered_is_right_and_the_same_as_at_first(case, split):
+    world, asked = case
+    policy = world.policy(split)
+    first = [answer(policy, access) for access in asked]
+    for access, decision in zip(asked, first, strict=True):
+        assert decision.allowed == world.allows(access), access
+    for access, decision in zip(reversed(asked), reversed(first), strict=True):
+        assert answer(policy, access) == decision
+
+
+@given(cases(), SPLITS)
+def test_casbins_own_loop_over_all_rows_gives_the_same_decisions(case, split):
+    world, asked = case
+    policy = world.policy(split)
+    plain = policy.plainly()
     for access in asked:
-        decision = policy.decide((access,))
-        assert decision.reason is not Reason.FAULT
-        assert decision.allowed == defined(world, access) == stock(world, access), access
-    for chain in (asked[:2], asked[2:5], asked):
-        assert policy.decide(tuple(chain)).allowed == all(defined(world, access) for access in chain)
+        assert answer(plain, access) == answer(policy, access)
+        assert plain.possible((access,)) == policy.possible((access,))
 
 
-@given(cases(), st.integers(0, 3))
+@given(cases(), SPLITS)
+def test_a_chain_is_allowed_when_each_of_its_accesses_is(case, split):
+    world, asked = case
+    policy = world.policy(split)
+    for at in range(len(asked)):
+        for chain in (asked[at : at + 2], asked[at : at + 3]):
+            decision = answer(policy, *chain)
+            assert decision.allowed == world.allows_all(chain)
+            decides = chain[0] if decision.allowed else next(each for each in chain if not world.allows(each))
+            assert decision.access == decides
+
+
+@given(cases(), SPLITS)
 def test_the_deciding_rule_is_the_first_that_counts(case, split):
     world, asked = case
     policy = world.policy(split)
     for access in asked:
-        decision, explained = policy.decide((access,)), policy.explain(access)
+        decision, explained = answer(policy, access), policy.explain(access)
         assert explained.decision == decision
         counted = [each.rule for each in explained.spoke if each.applies]
         denies = [rule for rule in counted if rule.effect is Effect.DENY]
@@ -147,55 +69,63 @@ def test_the_deciding_rule_is_the_first_that_counts(case, split):
         assert decision.rule == next(iter(denies or counted), None)
 
 
-@given(cases())
-def test_the_rows_that_spoke_give_the_same_answer_alone(case):
+@given(cases(), SPLITS)
+def test_the_rules_that_match_are_those_of_the_reference_in_their_order(case, split):
     world, asked = case
-    policy = world.policy()
-    for access in asked:
-        spoken = tuple(each.rule for each in policy.explain(access).spoke if each.rule.place.file != "builtin")
-        alone = replace(world, rules=spoken).policy()
-        assert alone.decide((access,)).allowed == policy.decide((access,)).allowed
-
-
-@given(listings(), st.integers(0, 3))
-def test_a_tool_is_listed_exactly_when_some_arguments_are_allowed(listing, split):
-    world, chain = listing
     policy = world.policy(split)
+    for access in asked:
+        right = world.spoken(access)
+        found = [rule for rule in policy.matching(access) if rule.place.file != "builtin"]
+        assert sorted(map(repr, found)) == sorted(map(repr, right))
+        assert [each.rule for each in policy.explain(access).spoke if each.rule.place.file != "builtin"] == sorted(
+            right, key=lambda rule: rule.effect is Effect.ALLOW
+        )
 
-    def with_arguments(args):
-        return tuple(replace(access, context=replace(access.context, args=args)) for access in chain)
 
-    assert policy.possible(chain) == any(policy.decide(with_arguments(args)).allowed for args in ARGUMENTS)
-
-
-@given(cases(), rules((Effect.DENY,)))
-def test_a_deny_never_opens(case, deny):
+@given(cases(OF_RATES), SPLITS)
+def test_the_rate_class_is_the_most_generous_that_is_allowed(case, split):
     world, asked = case
-    before, after = world.policy(), replace(world, rules=(*world.rules, deny)).policy()
-    assert all(after.decide((access,)).allowed <= before.decide((access,)).allowed for access in asked)
+    policy = world.policy(split)
+    for access in (*asked, *asked):
+        context = access.context
+        subject = Subject(access.subject, context.groups, context.claims)
+        assert policy.rate_class(subject, access.domain, context.env) == world.class_of(access)
 
 
-@given(cases(), rules((Effect.ALLOW,)))
-def test_an_allow_never_closes(case, allow):
-    world, asked = case
-    before, after = world.policy(), replace(world, rules=(*world.rules, allow)).policy()
-    assert all(after.decide((access,)).allowed >= before.decide((access,)).allowed for access in asked)
+SCHEMAS = (
+    None,
+    {"properties": {"x": {"enum": [0, 1]}}},
+    {"properties": {"x": {"const": 2}}, "required": ["x"]},
+    {"properties": {"x": {"type": "integer"}, "y": {"type": "string"}}},
+    {"properties": {"y": {"enum": ["q", "r"]}}, "required": ["y"]},
+    {"properties": {"x": {"minimum": 2}, "z": {"type": "array"}}},
+    {"properties": {"y": {}, "z": {}}, "additionalProperties": False},
+)
 
 
-@given(cases(), st.randoms(use_true_random=False))
-def test_order_and_repetition_of_rows_do_not_matter(case, random):
-    world, asked = case
-    rows, links = list(world.rules) * 2, list(world.links) * 2
-    random.shuffle(rows)
-    random.shuffle(links)
-    before, after = world.policy(), World(tuple(rows), tuple(links)).policy(random.randrange(4))
-    assert all(after.decide((access,)).allowed == before.decide((access,)).allowed for access in asked)
+def arguments_for(schema):
+    return tuple(args for args in ARGUMENTS if schema is None or jsonschema_rs.is_valid(schema, args))
 
 
-@given(cases())
-def test_what_was_asked_before_changes_no_answer(case):
-    world, asked = case
-    forwards, backwards = world.policy(), world.policy()
-    answers = [forwards.decide((access,)).allowed for access in asked]
-    assert [backwards.decide((access,)).allowed for access in reversed(asked)] == answers[::-1]
-    assert [forwards.possible((access,)) for access in asked] == answers
+ADMITTED = tuple((schema, arguments_for(schema)) for schema in SCHEMAS)
+
+
+@more(2)
+@given(listings(), SPLITS, st.lists(st.sampled_from(ADMITTED), min_size=2, max_size=2))
+def test_a_tool_is_listed_exactly_when_some_arguments_are_allowed(listing, split, admitted):
+    world, asked = listing
+    policy = world.policy(split)
+    for access in asked:
+        for schema, universe in admitted:
+            right = world.allows_some_call((access,), universe)
+            assert policy.possible((access,), schema) is right
+            assert policy.possible((access,), schema) is right
+
+
+@more(2)
+@given(loans(), SPLITS)
+def test_a_loan_is_listed_exactly_when_the_same_arguments_are_allowed_to_all(loan, split):
+    world, chain = loan
+    policy = world.policy(split)
+    for schema, universe in ADMITTED:
+        assert policy.possible(chain, schema) is world.allows_some_call(chain, universe)

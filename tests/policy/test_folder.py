@@ -40,9 +40,9 @@ def test_all_files_of_a_folder_make_one_policy(folder):
     write(folder / "README.md", "words")
     write(folder / ".hidden.csv", "nonsense")
     write(folder / "rules.csv~", "nonsense")
-    (folder / "tests").mkdir()
     found = read_folder(folder)
     assert isinstance(found, Bundle)
+    assert found.cases == {}
     assert found.rules[0].place == Place("policies/rules.csv", 1)
     assert (len(found.links), len(found.limits.classes)) == (1, 1)
 
@@ -59,6 +59,61 @@ def test_a_file_that_others_can_write_is_refused(folder, mode):
 def test_a_folder_that_others_can_write_is_refused(folder, mode):
     folder.chmod(mode)
     assert told(folder) == ["policies: others can write this folder and so decide everything; run `chmod go-w` on it"]
+
+
+@pytest.fixture
+def tests(folder: Path) -> Path:
+    path = folder / "tests"
+    path.mkdir(mode=0o755)
+    write(path / "one.yaml", "cases: []")
+    return path
+
+
+def test_the_tests_of_a_policy_are_kept_as_they_are_written(folder, tests):
+    write(tests / "two.yaml", "ü: [")
+    write(tests / "README.md", "words")
+    write(tests / ".hidden", "words")
+    found = read_folder(folder)
+    assert isinstance(found, Bundle)
+    assert found.cases == {"policies/tests/one.yaml": "cases: []", "policies/tests/two.yaml": "ü: ["}
+    assert len(found.rules) == 1
+
+
+@pytest.mark.parametrize("name", ["two.yml", "rules.csv", "model.conf", "two.yaml.bak", "deeper"])
+def test_what_is_no_test_among_the_tests_is_a_problem(folder, tests, name):
+    write(tests / name, "cases: []")
+    assert told(folder) == [f"policies/tests/{name}: this is none of the policy's own tests; they are `tests/*.yaml`"]
+
+
+def test_the_tests_are_as_well_guarded_as_the_rows(folder, tests, tmp_path, monkeypatch):
+    (tests / "one.yaml").chmod(0o666)
+    write(tests / "bytes.yaml", b"\xff")
+    write(tmp_path / "elsewhere.yaml", "")
+    (tests / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    (tests / "folder.yaml").mkdir()
+    assert told(folder) == [
+        "policies/tests/bytes.yaml: the file is not UTF-8: see byte 1",
+        "policies/tests/folder.yaml: the file cannot be read: is a directory",
+        "policies/tests/link.yaml: this is a link out of the folder; put the file itself here",
+        "policies/tests/one.yaml: others can write this file and so decide everything; run `chmod go-w` on it",
+    ]
+
+
+def test_tests_in_a_folder_that_others_can_write_are_refused(folder, tests):
+    tests.chmod(0o777)
+    assert told(folder) == [
+        "policies/tests: others can write this folder and so decide everything; run `chmod go-w` on it"
+    ]
+
+
+def test_tests_that_lie_elsewhere_or_are_a_file_are_a_problem(folder, tests, tmp_path):
+    expected = ["policies/tests: this is not a folder; the policy's own tests stand in it"]
+    tests.rename(tmp_path / "elsewhere")
+    tests.symlink_to(tmp_path / "elsewhere")
+    assert told(folder) == expected
+    tests.unlink()
+    write(tests, "cases: []")
+    assert told(folder) == expected
 
 
 def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(folder, tmp_path):
@@ -127,6 +182,14 @@ def test_a_fingerprint_changes_with_every_change(folder):
     (folder / "new.csv").chmod(0o666)
     assert changed()
     os.utime(folder / "rules.csv", ns=(1, 1))
+    assert changed()
+    (folder / "tests").mkdir()
+    assert changed()
+    write(folder / "tests" / "one.yaml", "")
+    assert changed()
+    write(folder / "tests" / "one.yaml", "more")
+    assert changed()
+    (folder / "tests").chmod(0o777)
     assert changed()
     write(folder / ".hidden", "")
     assert not changed()

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.analysis.cases import Cases
+from gateway.analysis.cases_reading import read_cases
+from gateway.analysis.cases_run import run
+from gateway.analysis.inventory import Inventory
 from gateway.policy.engine import Policy
 from gateway.policy.guard import managers
 from gateway.policy.rules import read
@@ -54,6 +58,29 @@ def test_an_example_of_the_readme_holds(example):
         )
         answer = found.possible((question,)) if listing else allowed(found, question)
         assert answer is (asked["answer"] in ("yes", "listed")), line
+
+
+def test_the_tests_of_the_readme_come_out_as_it_says():
+    rows = "\n".join(line for line in EXAMPLES[-1].splitlines() if not line.startswith("?"))
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+    def failed(text: str) -> list[str]:
+        cases = read_cases({"policies/tests/a.yaml": text})
+        assert isinstance(cases, Cases), cases
+        return [result.name for result in run(policy(rows), cases, Inventory(), now=NOW).failed]
+
+    assert failed(shown) == ["support buys nothing"]
+    assert failed(shown.replace("tools:\n", "tools:\n  shop/refund: write\n")) == []
+    assert failed(shown.replace("#all", "#help")) == ["and to no other", "support buys nothing"]
+
+
+def test_the_sample_policy_passes_its_own_tests_and_they_cover_every_row(sample):
+    texts = {str(path): path.read_text(encoding="utf-8") for path in (FOLDER / "tests").iterdir()}
+    cases = read_cases(texts)
+    assert isinstance(cases, Cases), cases
+    results = run(sample, cases, Inventory(), now=NOW)
+    assert [str(failure) for result in results.failed for failure in result.failures] == []
+    assert results.coverage.percent == 100
 
 
 def test_the_readme_has_examples():

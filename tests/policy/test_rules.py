@@ -251,7 +251,7 @@ def test_annotations_belong_to_the_row_below():
     [
         (
             f"# @expire 2027-01-31\n{GOOD}",
-            ":1: `@expire` is not one of `@id`, `@owner`, `@ticket`, `@expires`, `@secret`",
+            ":1: `@expire` is not one of `@id`, `@owner`, `@ticket`, `@expires`, `@lint-ok`, `@secret`",
         ),
         (f"# @expires 31.1.2027\n{GOOD}", ":2: `@expires 31.1.2027` is not a day such as `2027-01-31`"),
         (f"# @expires 2027-02-30\n{GOOD}", ":2: `@expires 2027-02-30` is not a day"),

@@ -482,3 +482,53 @@ def test_production_does_not_look_for_a_policy_folder(folder):
 def test_a_database_address_of_another_kind_is_refused_and_not_shown(folder):
     (found,) = problems(folder, PRODUCTION, S=SECRET, MONGODB_URI="postgres://user:pass-word@db")
     assert found == "environment variable MONGODB_URI: is to start with `mongodb://` or `mongodb+srv://`"
+
+
+# -- trusted keys
+
+
+PUBLIC = "ed25519:" + "A" * 43 + "="
+
+
+def test_trusted_keys_stand_in_the_settings_or_in_files_of_their_own(folder):
+    (folder.parent / "bob.pub").write_text(f"{PUBLIC.replace('A', 'B', 1)}\n")
+    keys = f'[policy]\ntrusted_keys = [{{ id = "ann", key = "{PUBLIC}" }}, {{ id = "bob", file = "bob.pub" }}]'
+    ann, bob = read(folder, f"{PRODUCTION}mode = 'production'\n{keys}", S=SECRET).trusted_keys
+    assert (ann.id, ann.public) == ("ann", b"\0" * 32)
+    assert (bob.id, bob.public[0]) == ("bob", 4)
+    assert read(folder, "").trusted_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ('{ key = "PUBLIC" }', "a trusted key needs an `id`"),
+        ('{ id = "a" }', "a trusted key needs exactly one of `key`, `file`"),
+        ('{ id = "a", key = "PUBLIC", file = "own.pub" }', "a trusted key needs exactly one of `key`, `file`"),
+        ('{ id = "A!", key = "PUBLIC" }', "is not an id of a to z"),
+        ('{ id = "a", key = "rsa:x" }', "is not a public key such as `ed25519:…`"),
+        ('{ id = "a", kee = "PUBLIC" }', "unknown key `kee`"),
+        ('{ id = "a", file = "gone.pub" }', "`gone.pub` cannot be read: no such file or directory"),
+        ('{ id = "a", file = "shared.pub" }', "`shared.pub`: others can write it; run `chmod go-w` on it"),
+        ('{ id = "a", file = "bytes.pub" }', "is not a public key such as `ed25519:…`"),
+        ('{ id = "a", key = "PUBLIC" }, { id = "a", key = "PUBLIC" }', "two trusted keys have one id"),
+    ],
+)
+def test_a_wrong_trusted_key_is_told_and_never_left_out(folder, entry, told):
+    for name, content, mode in (
+        ("own.pub", PUBLIC.encode(), 0o644),
+        ("shared.pub", PUBLIC.encode(), 0o666),
+        ("bytes.pub", b"\xff" * 10_000, 0o644),
+    ):
+        (folder.parent / name).write_bytes(content)
+        (folder.parent / name).chmod(mode)
+    text = f"{PRODUCTION}mode = 'production'\n[policy]\ntrusted_keys = [{entry.replace('PUBLIC', PUBLIC)}]"
+    assert any(told in each for each in problems(folder, text, S=SECRET))
+
+
+def test_development_and_trusted_keys_do_not_go_together(folder):
+    (found,) = problems(folder, f'[policy]\ntrusted_keys = [{{ id = "ann", key = "{PUBLIC}" }}]')
+    assert found == (
+        "config/ostiary.toml:2: development applies every edit of the folder, unsigned; "
+        "remove `trusted_keys`, or set `mode` to `production`"
+    )

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.catalogue import Server
 from gateway.errors import Malformed
+from gateway.follower import Readiness
 from gateway.mcp.terms import Notification
 from gateway.policy.terms import MAIN
 from gateway.sessions import RUNNING
@@ -17,7 +18,9 @@ from gateway.web.meta import pages
 from gateway.web.replies import Reply
 from tests.builders import ALL, AMY, BOB, Door
 from tests.fakes import Sent, echo, slack
-from tests.web.plane import MODERN, Exchange, Front, message, until
+from tests.web.plane import MODERN, MODERN_META, Exchange, Front, message, until
+
+NOT_READY = Readiness(ready=False, version="3.7", reasons=("no policy was ever confirmed",))
 
 
 def held(gate: asyncio.Event) -> Any:
@@ -79,7 +82,7 @@ async def test_a_path_or_name_of_the_sender_never_stands_as_transport():
 
 
 async def test_a_page_is_answered_after_the_body_has_come_so_that_the_connection_can_be_used_again():
-    exchange = Front(pages=pages()).open("POST", "/nowhere", None, content_length="4")
+    exchange = Front(pages=pages(lambda: NOT_READY)).open("POST", "/nowhere", None, content_length="4")
     exchange.give(b"ha", more=True)
     for _ in range(50):
         await asyncio.sleep(0)
@@ -91,7 +94,7 @@ async def test_a_page_is_answered_after_the_body_has_come_so_that_the_connection
 
 async def test_a_page_whose_body_does_not_come_says_that_the_connection_ends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gateway.web.asgi.LEAVE_S", 0.01)
-    exchange = Front(pages=pages()).open("POST", "/nowhere", None, content_length="4")
+    exchange = Front(pages=pages(lambda: NOT_READY)).open("POST", "/nowhere", None, content_length="4")
     assert (await exchange.done()).status == 404
     assert exchange.headers["connection"] == "close"
 
@@ -377,3 +380,61 @@ async def test_what_the_client_calls_itself_and_asks_for_cannot_forge_a_line_of_
         await front.open("POST", "/mcp", message(forged), user_agent=forged).done()
     assert any("fault" in record.message for record in caplog.records)
     assert not [record for record in caplog.records if "forged" in record.message]
+
+
+# -- the policy version
+
+
+@pytest.mark.parametrize("begin", [Front.post, Front.modern])
+async def test_an_answer_tells_the_policy_version_that_judged_it(begin):
+    front = Front()
+    session = await front.session() if begin is Front.post else None
+    exchange = begin(front, "tools/list", **({} if session is None else {"session": session}))
+    front.door.apply(ALL, version="5.9")  # after the request came in, before it is judged
+    await exchange.done()
+    assert exchange.headers["ostiary-policy"] == front.door.entries[-1].policy == "5.9"
+
+
+async def test_a_stream_that_outlives_a_policy_tells_the_version_that_judged_its_call():
+    gate = asyncio.Event()
+    front = Front(Door(ALL, [held(gate)]))
+    front.door.apply(ALL, version="4.1")
+    exchange = front.modern("tools/call", name="slack__send", arguments={})
+    await until(lambda: front.door.connectors[0].sent)
+    front.door.apply(ALL, version="4.2")
+    gate.set()
+    await exchange.done()
+    assert exchange.headers["ostiary-policy"] == front.door.entries[-1].policy == "4.1"
+
+
+@pytest.mark.parametrize(("demand", "status"), [("2", 200), ("2.0", 200), ("3", 503), ("2.1", 503), ("soon", 400)])
+async def test_a_request_may_demand_a_policy_version(demand: str, status: int):
+    front = Front()
+    front.door.apply(ALL, version="2.0")
+    body = message("tools/list", _meta=MODERN_META)
+    exchange = await front.open(
+        "POST", "/mcp", body, **MODERN, mcp_method="tools/list", ostiary_policy_at_least=demand
+    ).done()
+    assert exchange.status == status
+    if status != 200:
+        assert demand in exchange.told["error"]["message"]
+        assert len(front.door.entries) == 1
+
+
+async def test_readiness_is_told_with_its_reasons():
+    exchange = await Front(pages=pages(lambda: NOT_READY)).open("GET", "/ready", x_apikey=None).done()
+    assert exchange.status == 503
+    assert exchange.told == {"ready": False, "policy": "3.7", "reasons": ["no policy was ever confirmed"]}
+    ready = Readiness(ready=True, version="3.7")
+    assert (await Front(pages=pages(lambda: ready)).open("GET", "/ready").done()).status == 200
+
+
+async def test_a_message_of_an_older_client_may_demand_a_policy_version():
+    front = Front()
+    stream, id = await opened(front)
+    note = message("notifications/cancelled", id=None, requestId=1)
+    for demand, status in (("7", 503), ("1", 202)):
+        posted = front.open("POST", f"/messages?sessionId={id}", note, ostiary_policy_at_least=demand)
+        assert (await posted.done()).status == status
+    stream.leave()
+    await stream.done()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from gateway.analysis.inventory import Inventory
+from gateway.cli.inventory import inventory_of
 from gateway.cli.operation import operation
 from gateway.cli.output import Failure, failed
 from gateway.folder_mode import read_valid
@@ -14,6 +16,7 @@ from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy, grant_rows
 from gateway.policy.terms import Link, Rule
 from gateway.settings import Mode, Settings
+from gateway.store.base import Store
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 folder_path = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -27,14 +30,31 @@ def policy_to_ask(settings: Settings, folder: Path | None, *, method: str) -> Po
     return asyncio.run(_policy(settings, folder, method))
 
 
+def policy_and_inventory(
+    settings: Settings, folder: Path | None, tools: str | None, *, method: str
+) -> tuple[Policy, Inventory]:
+    """The same, and what it is held against: the accounts, and the things of ``tools`` (see ``tools_option``)."""
+
+    async def work() -> tuple[Policy, Inventory]:
+        async with operation(settings, method, "gateway/policy", "inspect") as desk:
+            policy = await _asked(desk.store, settings, folder)
+            return policy, await inventory_of(settings, desk.store, tools)
+
+    return asyncio.run(work())
+
+
 async def _policy(settings: Settings, folder: Path | None, method: str) -> Policy:
     async with operation(settings, method, "gateway/policy", "inspect") as desk:
-        in_force = await policy_in_force(desk.store)
-        changes = await desk.store.changes(0)
-        rows = [grant_rows(grant) for grant in changes.grants]
-        if folder is None and in_force is not None:
-            return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")
-        return _of_folder(settings, folder, rows)
+        return await _asked(desk.store, settings, folder)
+
+
+async def _asked(store: Store, settings: Settings, folder: Path | None) -> Policy:
+    in_force = await policy_in_force(store)
+    changes = await store.changes(0)
+    rows = [grant_rows(grant) for grant in changes.grants]
+    if folder is None and in_force is not None:
+        return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")
+    return _of_folder(settings, folder, rows)
 
 
 def _of_folder(settings: Settings, folder: Path | None, rows: Sequence[Rule | Link]) -> Policy:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.inventory import tools_option
 from gateway.cli.operation import Given, now_ms
 from gateway.cli.output import Failure, show_json
-from gateway.cli.policy.asking import from_option, json_option, policy_to_ask, row_text
+from gateway.cli.policy.asking import from_option, json_option, policy_and_inventory, row_text
 from gateway.cli.question import facts_of, values_of
 from gateway.pipeline.chain import environment
-from gateway.policy.explain import Explanation
+from gateway.policy.explain import Explanation, Spoke
 from gateway.policy.model import is_subject
 from gateway.policy.rows import rule_sentences
 from gateway.policy.terms import MAIN, Access, Context, Effect
@@ -29,6 +30,7 @@ from gateway.policy.terms import MAIN, Access, Context, Effect
 )
 @click.option("--claim", "claims", multiple=True, metavar="NAME=VALUE", help="A verified claim of SUBJECT.")
 @click.option("--address", default="", help="The address the call comes from.")
+@tools_option(None)
 @from_option
 @json_option
 @click.pass_obj
@@ -43,6 +45,7 @@ def explain(
     args: tuple[str, ...],
     claims: tuple[str, ...],
     address: str,
+    tools: str | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -53,12 +56,13 @@ def explain(
         raise Failure("; ".join(sentences))  # a question that no row could ever answer
     settings = given.settings()
     now = now_ms()
-    judging = policy_to_ask(settings, folder, method="policy.explain")
+    judging, inventory = policy_and_inventory(settings, folder, tools, method="policy.explain")
+    thing = next((each for each in inventory.things.get(domain, ()) if each.object == object), None)
     owner = subject if own == "self" else own
     context = Context(
         args=values_of(args),
         claims=values_of(claims),
-        tool=facts_of(object, settings.upstreams),
+        tool=thing.tool if thing else facts_of(object, settings.upstreams),
         env=environment(now, offset=0, address=address),
         owner_roles=tuple(sorted(judging.roles_of(owner, MAIN, now))),
     )
@@ -77,14 +81,22 @@ def _told(access: Access, explanation: Explanation) -> Iterator[str]:
     verdict = "allowed" if decision.allowed else "denied"
     yield f"{verdict}: {access.subject} {access.action} {access.object} in {access.domain}, of {access.owner}"
     yield f"reason {decision.reason}, policy {decision.version}"
-    if decision.rule is not None:
-        yield f"decided by {row_text(decision.rule)}"
-    for spoke in explanation.spoke:
-        if spoke.rule is not decision.rule:
-            effect = "applies as well" if spoke.applies else "does not apply: its condition is not met"
-            yield f"{row_text(spoke.rule)} {effect}"
+    yield from (f"decided by {_row(spoke)}" for spoke in explanation.spoke if spoke.rule is decision.rule)
+    yield from (f"{_row(spoke)} {_effect(spoke)}" for spoke in explanation.spoke if spoke.rule is not decision.rule)
     if explanation.nearest is not None:
         yield f"nearest {row_text(explanation.nearest.rule)}: {explanation.nearest.sentence}"
+
+
+def _row(spoke: Spoke) -> str:
+    """A row with the way from the subject to the name that it is written for."""
+    return row_text(spoke.rule) + (f" (through {' > '.join(spoke.path)})" if len(spoke.path) > 1 else "")
+
+
+def _effect(spoke: Spoke) -> str:
+    effect = "applies as well" if spoke.applies else "does not apply"
+    if spoke.outcome is None:
+        return f"{effect}: its condition cannot be judged"
+    return effect if spoke.applies else f"{effect}: its condition is not met"
 
 
 def _plain(explanation: Explanation) -> dict[str, object]:

@@ -1,0 +1,104 @@
+"""How long a plan takes on a large policy, change by change, and how long who-can and what-can take.
+
+`make bench-policy` prints it, after the engine's own numbers. The policies are built before: that is not counted.
+Times are seconds of this process's CPU; each bar stands beside what was measured.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from typing import Final, TypeVar
+
+from benchmarks.policy_data import CONNECTORS, NOW, VERBS, Made, make, needed
+from gateway.analysis.inventory import Inventory, Thing
+from gateway.analysis.plan import plan
+from gateway.analysis.who import Who
+from gateway.policy.bundle import Bundle
+from gateway.policy.engine import Policy
+from gateway.policy.terms import MAIN, Effect, Link, Place, Rule, Subject, Tool
+
+T = TypeVar("T")
+
+ROWS: Final = 100_000
+ASKED: Final = 200
+HERE: Final = Place("changed.csv", 1)
+"""Where the rows of a change stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    name: str
+    bar_s: float
+    rules: tuple[Rule, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+def inventory(made: Made) -> Inventory:
+    """The users, and every tool on every server."""
+    things = tuple(_thing(connector, verb) for connector in CONNECTORS for verb in VERBS)
+    return Inventory(tuple(map(Subject, made.users)), dict.fromkeys((MAIN, *made.servers), things))
+
+
+def changes(made: Made) -> Iterator[Change]:
+    user, server = made.users[17], made.servers[3]
+    rules = tuple(_allow(f"role:r{n:03}", made.servers[n], f"{CONNECTORS[n % 20]}/*") for n in range(120))
+    links = tuple(Link(made.users[n], f"role:r{n:03}", made.servers[n], HERE) for n in range(80))
+    yield Change("a user gets a role on a server", 1, links=(Link(user, "role:r007", server, HERE),))
+    yield Change("a row for a role", 1, (_allow("role:r008", server, "slack/*"),))
+    yield Change("a role inherits a role", 1, links=(Link("role:r009", "role:r010", server, HERE),))
+    yield Change("a connector's deleting is denied on a server", 1, (_deny(server),))
+    yield Change("a user gets a role on every server", 10, links=(Link(user, "role:r007", "*", HERE),))
+    yield Change("a commit of 200 rows", 10, rules, links)
+    yield Change("a connector's deleting is denied everywhere", 20, (_deny("*"),))
+
+
+def main() -> None:
+    made = make(ROWS)
+    things, before = inventory(made), Policy.build(made.bundle, (), "before")
+    print(
+        f"{len(made.users):,} users, {len(made.servers)} servers, {len(VERBS) * len(CONNECTORS)} tools, {ROWS:,} rows"
+    )
+    for change in changes(made):
+        bundle = Bundle(made.bundle.model, made.bundle.rules + change.rules, made.bundle.links + change.links)
+        after = Policy.build(bundle, (), "after")
+        took, found = _timed(lambda after=after: plan(before, after, things, NOW))
+        cells = f"{found.widened:,} widened, {found.narrowed:,} narrowed, {len(found.groups)} groups"
+        print(f"plan: {change.name:45} {took:6.2f} s (bar {change.bar_s:2} s)  {cells}")
+    _reading(made, Who(before, things, NOW))
+
+
+def _reading(made: Made, who: Who) -> None:
+    random = Random(7)
+    tools = [random.choice([thing.object for thing in inventory(made).things[MAIN]]) for _ in range(ASKED)]
+    for name, ask in (
+        ("who-can", lambda tool, server, _: who.can(tool, needed(tool), domain=server)),
+        ("what-can", lambda _, server, user: who.may(user, domain=server)),
+    ):
+        asked = [(tool, random.choice(made.servers), random.choice(made.users)) for tool in tools]
+        times = sorted(_timed(lambda ask=ask, words=words: ask(*words))[0] * 1000 for words in asked)
+        print(f"{name}: p50 {median(times):.2f} ms, p95 {times[-ASKED // 20]:.2f} ms (bar 20 ms)")
+
+
+def _thing(connector: str, verb: str) -> Thing:
+    object = f"{connector}/{verb}_item"
+    return Thing(object, needed(object), Tool(connector, f"{verb}_item", destructive=verb == "delete"))
+
+
+def _allow(subject: str, domain: str, object: str) -> Rule:
+    return Rule(subject, domain, "self", object, "write", "", Effect.ALLOW, HERE)
+
+
+def _deny(domain: str) -> Rule:
+    return Rule("*", domain, "*", "github/delete_item", "write", "", Effect.DENY, HERE)
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Whom the rows of a question tell apart: parties that reach the same rows are one class, judged once.
+
+A question may be asked of several policies side by side (the *sides*); then a class is the same to all of them.
+This file knows rows and names; what their conditions mean is another's affair.
+"""
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+from gateway.analysis.cells import OTHERS, SELF
+from gateway.analysis.parties import Parties, Party
+from gateway.analysis.reach import FOREVER, Reach
+from gateway.policy.terms import MAIN, Effect, Rule
+
+Found: TypeAlias = tuple[tuple[Rule, int], ...]
+"""Rules that find somebody, and until when (ms since the epoch, or ``FOREVER``)."""
+
+_Name: TypeAlias = tuple[str, Effect]
+_Key: TypeAlias = tuple[int, str, Effect, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """The parties whom each side's rules find alike."""
+
+    parties: frozenset[str]
+    sides: tuple[Found, ...]
+
+
+def about(rules: Sequence[Rule], owner: str) -> list[Rule]:
+    """The rules that speak of what ``owner`` owns; for ``self``, of what belongs to whoever asks."""
+    return [rule for rule in rules if rule.owner in (owner, OTHERS)]
+
+
+def finding(reach: Reach, party: Party, domain: str, rules: Sequence[Rule]) -> Found:
+    """Those of ``rules`` that find one party."""
+    names = {effect: reach.names(party, domain, effect) for effect in Effect}
+    both = ((rule, names[rule.effect].get(rule.subject)) for rule in rules)
+    return tuple((rule, until) for rule, until in both if until is not None)
+
+
+def lending(reach: Reach, owner: str, object: str, action: str) -> Found:
+    """The rules that let a lender do it himself, in ``main``; he is absent, so that his groups are unknown."""
+    if owner not in reach.parties:
+        return ()
+    absent = replace(reach.parties[owner], starts=frozenset((owner,)), groups=None)
+    rules = reach.rows(MAIN, object, action, reach.names(absent, MAIN, Effect.DENY).keys())
+    return finding(reach, absent, MAIN, [rule for rule in rules if rule.owner in (SELF, OTHERS, owner)])
+
+
+def classes(
+    reaches: Sequence[Reach],
+    domain: str,
+    owner: str,
+    sides: Sequence[Sequence[Rule]],
+    *,
+    within: AbstractSet[str] | None = None,
+) -> Iterator[Class]:
+    """The classes of everybody (or of ``within``) whom some allow finds, for what ``owner`` owns.
+
+    Who is named as an owner is a class by himself: what is his by name is his own.
+    """
+    alone = {rule.owner for rules in sides for rule in rules} & reaches[0].parties.keys() if owner == SELF else {owner}
+    yield from _Partition(reaches, domain, [about(rules, owner) for rules in sides], within, alone).classes()
+    if owner != SELF:
+        return
+    for name in sorted(alone if within is None else alone & within):
+        party = reaches[0].parties[name]
+        his = [[rule for rule in rules if rule.owner in (SELF, OTHERS, name)] for rules in sides]
+        found = tuple(finding(reach, party, domain, rules) for reach, rules in zip(reaches, his, strict=True))
+        yield Class(frozenset((name,)), found)
+
+
+def is_crowd(subject: str) -> bool:
+    """Whether a row's subject is a pattern and not a name."""
+    return subject.endswith("*")
+
+
+@dataclass(frozen=True)
+class _Partition:
+    """Everybody (or those ``within``), ``without`` some, cut into classes by the rules of each side."""
+
+    reaches: Sequence[Reach]
+    domain: str
+    sides: Sequence[Sequence[Rule]]
+    within: AbstractSet[str] | None
+    without: AbstractSet[str]
+
+    def classes(self) -> Iterator[Class]:
+        keys = self._keys_of_each(self.within) if self.within is not None and self._few else self._keys()
+        named: dict[tuple[frozenset[str], tuple[_Key, ...]], list[str]] = {}
+        for name, reached in keys.items():
+            named.setdefault((self.parties[name].crowds, tuple(reached)), []).append(name)
+        for (crowds, key), names in named.items():
+            yield self._class(frozenset(names), crowds, key)
+        for crowds, covered in self.parties.by_crowds.items() if self._open else ():
+            rest = (covered if self.within is None else covered & self.within) - keys.keys() - self.without
+            if rest:
+                yield self._class(rest, crowds, ())
+
+    @property
+    def parties(self) -> Parties:
+        return self.reaches[0].parties
+
+    @cached_property
+    def _rules(self) -> list[dict[_Name, list[Rule]]]:
+        """The rules of each side by whom they find, and to what effect."""
+        found: list[dict[_Name, list[Rule]]] = [{} for _ in self.sides]
+        for rules, by_name in zip(self.sides, found, strict=True):
+            for rule in rules:
+                by_name.setdefault((rule.subject, rule.effect), []).append(rule)
+        return found
+
+    @cached_property
+    def _names(self) -> list[list[_Name]]:
+        """The keys of ``_rules`` that are no crowds."""
+        return [[name for name in by_name if not is_crowd(name[0])] for by_name in self._rules]
+
+    @property
+    def _open(self) -> bool:
+        """Whether an allow finds others than those below some name."""
+        names = (name for by_name in self._rules for name in by_name)
+        return any(effect is Effect.ALLOW and is_crowd(subject) for subject, effect in names)
+
+    @property
+    def _few(self) -> bool:
+        """Whether it is quicker to look at each of those within than to look below each name."""
+        return self.within is not None and len(self.within) <= sum(map(len, self._names))
+
+    def _keys_of_each(self, pool: AbstractSet[str]) -> dict[str, list[_Key]]:
+        """For each of ``pool``: which rows find him."""
+        keys: dict[str, list[_Key]] = {}
+        for name in pool - self.without:
+            party = self.parties[name]
+            for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
+                known = {effect: reach.names(party, self.domain, effect) for effect in Effect}
+                for subject, effect in names:
+                    if subject in known[effect]:
+                        keys.setdefault(name, []).append((at, subject, effect, known[effect][subject]))
+        return keys
+
+    def _keys(self) -> dict[str, list[_Key]]:
+        """The same for everybody whom an allow can find."""
+        pool = self.within if self._open else self._pool()
+        keys: dict[str, list[_Key]] = {}
+        for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
+            for subject, effect in names:
+                members = reach.members(subject, self.domain, effect)
+                for name in members if pool is None else members.keys() & pool:
+                    if name not in self.without:
+                        keys.setdefault(name, []).append((at, subject, effect, members[name]))
+        return keys
+
+    def _pool(self) -> AbstractSet[str]:
+        found: set[str] = set()
+        for reach, names in zip(self.reaches, self._names, strict=True):
+            for subject, effect in names:
+                if effect is Effect.ALLOW:
+                    found |= reach.members(subject, self.domain, effect).keys()
+        return found if self.within is None else found & self.within
+
+    def _class(self, names: frozenset[str], crowds: frozenset[str], key: Sequence[_Key]) -> Class:
+        return Class(names, tuple(tuple(self._found(at, crowds, key)) for at in range(len(self.sides))))
+
+    def _found(self, at: int, crowds: frozenset[str], key: Sequence[_Key]) -> Iterator[tuple[Rule, int]]:
+        for crowd in crowds:
+            for effect in Effect:
+                yield from ((rule, FOREVER) for rule in self._rules[at].get((crowd, effect), ()))
+        for side, subject, effect, until in key:
+            if side == at:
+                yield from ((rule, until) for rule in self._rules[at][subject, effect])

@@ -1,0 +1,59 @@
+"""The question of a decision as an audit entry keeps it: nothing in it that must not be read.
+
+What it leaves out stands elsewhere in the entry (subject, domain, owner, object, action, time, address, arguments).
+This file knows no call and no policy.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from gateway.audit.entry import Facts, Question
+from gateway.audit.masking import Hash, kinds, masked, masked_target
+from gateway.policy.terms import Chain, Tool
+
+_TOLD: Final = b"which key is this"
+_SHORT: Final = 8
+
+
+def question_of(
+    chain: Chain, *, shown: str, hidden: Iterable[str], readable_claims: frozenset[str], hashed: Hash
+) -> Question:
+    """The question that ``chain`` (not empty) asked. ``shown`` is its object as the entry has it, ``hidden`` are the
+    pointers to the arguments that it hides.
+    """
+    first, context = chain[0], chain[0].context
+    claims, hidden_claims = masked(context.claims, readable_claims, hashed) if context.claims else ({}, {})
+    offset = context.env.get("offset")
+    argument_kinds = kinds(context.args or {}, hidden)
+    return Question(
+        tool=_facts(context.tool),
+        groups=None if context.groups is None else tuple(sorted(context.groups)),
+        claims=claims,
+        hashed_claims=hidden_claims,
+        owner_roles=context.owner_roles,
+        lenders=tuple(access.subject for access in chain[1:]),
+        offset=offset if isinstance(offset, int) else 0,
+        cut=shown != first.object,
+        key=key_mark(hashed) if argument_kinds or hidden_claims else "",
+        kinds=argument_kinds,
+        claim_kinds=kinds(context.claims, hidden_claims),
+    )
+
+
+@lru_cache(maxsize=16)
+def key_mark(hashed: Hash) -> str:
+    """What tells the key of ``hashed`` from others, and nothing about it."""
+    return hashed(_TOLD)[:_SHORT]
+
+
+def _facts(tool: Tool) -> Facts:
+    return Facts(
+        connector=tool.connector,
+        name=tool.name if tool.kind == "tool" else masked_target(tool.name),
+        kind=tool.kind,
+        via=tool.via,
+        destructive=tool.destructive,
+        open_world=tool.open_world,
+        tags=tool.tags,
+    )

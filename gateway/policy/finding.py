@@ -1,0 +1,166 @@
+"""From a question to its answer: who asks, which rows can match, what Casbin says about them; all of it remembered.
+
+One ``Finder`` belongs to one snapshot. What it remembers is bounded, is a function of the snapshot and of what stands
+in its key, and refers to nothing that refers to it: a snapshot that is dropped is gone at once, without the garbage
+collector (which a server may freeze).
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Final, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from gateway.policy.answers import Answer, Verdict, in_casbins_order
+from gateway.policy.conditions import Condition
+from gateway.policy.engine_casbin import Court, question
+from gateway.policy.index import Found, Row
+from gateway.policy.layers import Layer
+from gateway.policy.model import is_subject
+from gateway.policy.possible import Demand, possible
+from gateway.policy.roles import Eras, Names, Roles, moment
+from gateway.policy.schema import Schema
+from gateway.policy.terms import Access, Reason
+
+REMEMBERED: Final = 10_000
+"""Things of one kind; when there are more, remembering begins anew."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+Key: TypeAlias = tuple[Hashable, ...]
+
+
+class Known(Struct, frozen=True, gc=False):
+    """Who asks: his names, and the rows that stand under them in one domain, for each layer."""
+
+    names: Names
+    rows: tuple[list[Found], ...]
+
+
+class Memory(dict[K, V]):
+    """A bounded one."""
+
+    def put(self, key: K, value: V) -> V:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[key] = value
+        return value
+
+
+class NoMemory(Memory[K, V]):
+    """Where nothing is remembered."""
+
+    def put(self, key: K, value: V) -> V:  # noqa: ARG002 (it is forgotten)
+        return value
+
+
+class Finder:
+    """What the layers of a snapshot say, by the matcher of ``model`` (a checked one; ``""``: nothing is asked)."""
+
+    def __init__(self, model: str, layers: tuple[Layer, Layer]) -> None:
+        files, grants = self._layers = layers
+        self.condition = _reading(files.conditions, grants.conditions)
+        self._eras = Eras({*files.facts.expiries, *grants.facts.expiries})
+        self.roles = Roles((files.links, grants.links), (*files.facts.groups, *grants.facts.groups), self._eras)
+        self._court = Court(model, self.condition) if model else None
+        self._known: Memory[Key, Known] = self._memory()
+        self._answers: Memory[Key, Answer] = self._memory()
+        self._demands: Memory[Demand, Demand] = self._memory()
+        self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory()
+        self.classes: Memory[Key, str] = self._memory()
+
+    def known(self, name: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Known:
+        """Who ``name`` is in ``domain``, at ``now`` in ms since the epoch; ``None`` is unknown."""
+        key = (name, domain, groups, self._eras.at(now))
+        if (known := self._known.get(key)) is not None:
+            return known
+        names = self.roles.names(name, domain, groups, now)
+        return self._known.put(key, Known(names, tuple(layer.index.of(names.all, domain) for layer in self._layers)))
+
+    def verdict(self, access: Access) -> Verdict:
+        """The decision on one access: at first Casbin's own, by its loop and effect over the rows that can match; then
+        what is remembered of it, with the conditions asked anew. Raises ``ValueError`` when nobody who can ask asks.
+        """
+        key = self._key(access)
+        answer = self._answers.get(key)
+        if answer is not None and answer.judged:
+            return answer.verdict(access.context)
+        known = self._asking(access)
+        return self._judged(access, key, known, self._candidates(access, known) if answer is None else answer.rows)
+
+    def answer(self, access: Access) -> Answer:
+        """What can be said of a question by its columns, its groups and its era. Raises ``ValueError`` when nobody who
+        can ask asks.
+        """
+        key = self._key(access)
+        if (answer := self._answers.get(key)) is not None:
+            return answer
+        known = self._asking(access)
+        rows = self._candidates(access, known)
+        asked = question(access, known.names)
+        return self._answers.put(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
+
+    def solved(self, demands: Sequence[Demand], schema: Schema) -> bool | None:
+        """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
+        them.
+        """
+        same = [self._demands.get(each) or self._demands.put(each, each) for each in demands]
+        key = frozenset(same), schema.digest  # the same demands, so that finding the key compares no trees
+        with suppress(KeyError):
+            return self._solutions[key]
+        return self._solutions.put(key, possible(tuple(key[0]), schema.value))
+
+    def _memory(self) -> Memory[Any, Any]:
+        return Memory()
+
+    def _key(self, access: Access) -> Key:
+        """All of a question that the rows which fit it depend on."""
+        context = access.context
+        era = self._eras.at(moment(context))
+        return access.subject, access.domain, access.owner, access.object, access.action, context.groups, era
+
+    def _asking(self, access: Access) -> Known:
+        if not is_subject(access.subject):
+            raise ValueError("only users, end users and servers can ask")
+        return self.known(access.subject, access.domain, access.context.groups, moment(access.context))
+
+    def _candidates(self, access: Access, known: Known) -> Sequence[Row]:
+        """The living rows that can match, in Casbin's order."""
+        now = moment(access.context)
+        layers = zip(self._layers, known.rows, strict=True)
+        found = [_living(layer.index.find(rows, access.object), now) for layer, rows in layers if rows]
+        return in_casbins_order(found)
+
+    def _judged(self, access: Access, key: Key, known: Known, rows: Sequence[Row]) -> Verdict:
+        if not rows or self._court is None:
+            self._answers.put(key, Answer.over((), judged=True))
+            return Reason.NO_RULE, None
+        heard = self._court.judge(question(access, known.names), rows)
+        self._answers.put(key, Answer.over(heard.fitting, judged=True))
+        if heard.row is None:
+            return Reason.NO_RULE, None
+        return Reason.ALLOWED if heard.allowed else Reason.DENIED, heard.row.rule
+
+
+class PlainFinder(Finder):
+    """The fallback, without an index and without a memory: whatever they may be wrong about, this is not."""
+
+    def _memory(self) -> Memory[Any, Any]:
+        return NoMemory()
+
+    def _candidates(self, access: Access, known: Known) -> Sequence[Row]:  # noqa: ARG002 (whoever asks)
+        """All living rows."""
+        return _living(self._all, moment(access.context))
+
+    @cached_property
+    def _all(self) -> list[Row]:
+        return in_casbins_order(layer.rows for layer in self._layers)
+
+
+def _living(rows: Sequence[Row], now: int | None) -> Sequence[Row]:
+    return [row for row in rows if row.rule.expires is None or row.lives(now)]
+
+
+def _reading(files: Mapping[str, Condition], grants: Mapping[str, Condition]) -> Callable[[str], Condition]:
+    return lambda text: files.get(text) or grants[text]
