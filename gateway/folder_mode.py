@@ -25,6 +25,9 @@ from gateway.store.base import Conflict, Store
 
 AUTHOR: Final = "folder"
 
+PATIENCE_S: Final = 0.2
+"""For what an edit need not wait for."""
+
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +79,16 @@ class FolderMode:
         commit = await commit_of(self._folder)
         try:
             head = await apply_policy(
-                self._store, bundle, author=AUTHOR, why=why, now=self._clock(), expected=heads.policy, commit=commit
+                self._store,
+                bundle,
+                author=AUTHOR,
+                why=why,
+                now=self._clock(),
+                expected=heads.policy,
+                commit=commit,
+                despite_grants=True,  # what was granted never keeps a policy from coming into force
+                patience_s=PATIENCE_S,
+                tell=lambda problem: log.warning("%s", problem),
             )
         except Conflict:
             return  # somebody applied at the same moment: the next step decides anew

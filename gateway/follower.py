@@ -111,6 +111,7 @@ class Follower:
         self._loading: asyncio.Task[bool] | None = None
         self.shadow = Shadow(store, _build)
         self._plainly = False
+        self._looking: asyncio.Task[None] | None = None
         self._settled_at = 0
         self._next_expiry = NEVER
         self._complaint = ""
@@ -154,7 +155,7 @@ class Follower:
         try:
             async with asyncio.timeout(within_s):
                 if not self._follows(head, seq):
-                    await self._poll()
+                    await self._look()
                 while not self._follows(head, seq):
                     await self._followed.wait()
         except (TimeoutError, Unavailable):
@@ -165,7 +166,7 @@ class Follower:
         """Follow the store until cancelled. What goes wrong is told once and tried again; meanwhile the last
         good snapshot stays, until it is stale.
         """
-        steps = [self._poll] if self._folder is None else [self._poll, self._folder.step]
+        steps = [self._poll] if self._folder is None else [self._poll, self._step]
         try:
             async with asyncio.TaskGroup() as together:
                 for step in steps:  # each on its own: no revocation waits while a large folder is read
@@ -174,6 +175,19 @@ class Follower:
             self.shadow.stop()
             if self._loading is not None:
                 self._loading.cancel()
+
+    async def _step(self) -> None:
+        """Apply an edit of the folder, and follow it at once."""
+        if self._folder is not None:
+            await self._folder.step()
+            await self._poll()
+
+    async def _look(self) -> None:
+        """One look at the store, shared by everybody who wants one meanwhile: demands cost the store nothing more."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._poll(), name="look")
+            self._looking.add_done_callback(lambda look: look.cancelled() or look.exception())
+        await asyncio.shield(self._looking)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:

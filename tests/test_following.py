@@ -242,3 +242,18 @@ async def test_a_policy_that_came_back_keeps_its_signature(store, clock):
     await follower.catch_up()
     assert follower.current.policy.version.startswith("3.")
     assert allowed(follower)
+
+
+async def test_many_demands_cost_the_store_one_look(store, clock, monkeypatch):
+    follower = Follower(store, RING, poll_s=60, clock=clock)
+    looks = 0
+    heads = store.heads
+
+    async def counted():
+        nonlocal looks
+        looks += 1
+        return await heads()
+
+    monkeypatch.setattr(store, "heads", counted)
+    assert await asyncio.gather(*(follower.at_least("999", 0.3) for _ in range(200))) == [False] * 200
+    assert looks == 1

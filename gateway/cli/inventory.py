@@ -88,7 +88,7 @@ def read_things(path: Path) -> Things:
         found = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
         raise Failure(f"{path}: the file cannot be read: {(error.strerror or 'no reason given').lower()}") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Failure(f"{path}: not an inventory: {error}; `ostiary policy inventory` writes one") from None
     return {server: tuple(map(_thing, things)) for server, things in found.things.items()}
 

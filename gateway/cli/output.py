@@ -18,14 +18,19 @@ class Failure(click.ClickException):
     """Ends a command with exit code 1 and one line on standard error."""
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"error: {self.format_message()}", file=file, err=True)
+        click.echo(f"error: {shown(self.format_message())}", file=file, err=True)
+
+
+def shown(text: str) -> str:
+    """A text as a terminal may get it: what names of foreign tools could tell it to do stands there as a number."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
 
 
 def failed(problems: Iterable[Problem], what: str) -> Failure:
     """Say every problem, a line each, on standard error; the failure sums them up."""
     told = [str(problem) for problem in problems]
     for line in told:
-        click.echo(line, err=True)
+        click.echo(shown(line), err=True)
     return Failure(f"{what}: {len(told)} {'problem' if len(told) == 1 else 'problems'}")
 
 
@@ -37,11 +42,11 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; otherwise one line per row, its cells separated by tabs."""
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join(row))
+            click.echo("\t".join(map(shown, row)))
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # as text: what people are called is not markup
+        table.add_row(*(Text(shown(cell)) for cell in row))  # as text: what people are called is not markup
     Console().print(table)
 
 

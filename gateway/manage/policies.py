@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.manage.proving import Proof, change, prove
+from gateway.manage.proving import PLAN_S, Proof, change, prove
 from gateway.policy.bundle import Bundle, bundle_hash, decode, encode
 from gateway.policy.engine import BadPolicy
 from gateway.policy.signature import TrustedKey, distrust
@@ -82,6 +82,7 @@ async def apply_policy(
     signature: str = "",
     trusted: Sequence[TrustedKey] = (),
     despite_grants: bool = False,
+    patience_s: float = PLAN_S,
     tell: Callable[[Problem], None] = lambda _: None,
 ) -> PolicyHead:
     """Make ``bundle`` decide from now on, and return the head that says so.
@@ -89,7 +90,8 @@ async def apply_policy(
     ``expected`` is the version it was planned against (``None``: whichever stands now); ``Conflict`` when
     another one has come in between. A bundle that decides already, as well signed, is left as it is. Raises
     ``BadPolicy`` when it cannot decide, ``Untrusted``, ``LockedOut``, and ``CasesFailed``; with ``despite_grants``
-    cases that only living grants break are told to ``tell`` instead.
+    cases that only living grants break are told to ``tell`` instead. How far rights change is looked for during
+    ``patience_s`` seconds.
     """
     body = await asyncio.to_thread(encode, bundle)
     name = bundle_hash(body)
@@ -115,7 +117,7 @@ async def apply_policy(
         why=why,
         commit=commit,
         tests=proof.counts,
-        plan=await _change(store, head, bundle, now),
+        plan=await _change(store, head, bundle, now, patience_s),
         signature=signature,
     )
     await store.bundles.move_head(planned, moved)
@@ -159,14 +161,16 @@ async def rollback(
     return moved
 
 
-async def _change(store: Store, head: PolicyHead | None, bundle: Bundle, now: int) -> RightsChange | None:
+async def _change(
+    store: Store, head: PolicyHead | None, bundle: Bundle, now: int, patience_s: float = PLAN_S
+) -> RightsChange | None:
     """How far rights change from what ``head`` names; ``None`` where that cannot be read any more."""
     try:
         before = None if head is None else (await _named(store, head)).bundle
     except (NotFound, ValueError):
         return None
     with suppress(BadPolicy):
-        return await asyncio.to_thread(change, before, bundle, await store.changes(0), now)
+        return await asyncio.to_thread(change, before, bundle, await store.changes(0), now, patience_s)
     return None
 
 

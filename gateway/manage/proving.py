@@ -35,7 +35,7 @@ CULPRITS: Final = 5
 
 
 PLAN_S: Final = 10.0
-"""How long the change of rights is looked for; it is told, and nobody waits for it."""
+"""How long the change of rights is looked for; without it the history tells less, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,6 @@ class Sentinel:
         self._passed = 0
         self._waiting: deque[Seen] = deque(maxlen=WAITING)
         self._arrived = asyncio.Event()
-        self._stock: tuple[Policy, Stock] | None = None
         self.checked = 0
         self.wrong = 0
 
@@ -65,8 +64,6 @@ class Sentinel:
         self._passed = 0
         if self._waiting and self._waiting[-1].policy is not policy:
             self._waiting.clear()  # no former snapshot is kept alive by its decisions
-        if self._stock is not None and self._stock[0] is not policy:
-            self._stock = None
         self._waiting.append(Seen(policy, chain, allowed))
         self._arrived.set()
 
@@ -97,9 +94,7 @@ class Sentinel:
     def _agrees(self, seen: Seen) -> tuple[bool, float]:
         """Whether Casbin decides the same, and the seconds of CPU that it took."""
         began = time.thread_time()
-        known = self._stock
-        stock = known[1] if known is not None and known[0] is seen.policy else Stock(seen.policy)
-        self._stock = seen.policy, stock
+        stock = Stock(seen.policy)  # made anew for each check, so that no former snapshot is kept alive
         allowed = all(stock.decide(access) for access in seen.chain)
         return allowed is seen.allowed, time.thread_time() - began
 

@@ -24,7 +24,10 @@ from gateway.policy.schema import Schema
 from gateway.policy.terms import Access, Reason
 
 REMEMBERED: Final = 10_000
-"""Things of one kind; when there are more, remembering begins anew."""
+"""Things of one kind."""
+
+LONGEST: Final = 512
+"""Characters of an object about which anything is remembered."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,11 +42,11 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class Memory(dict[K, V]):
-    """A bounded one."""
+    """A bounded one: what came first goes first."""
 
     def put(self, key: K, value: V) -> V:
-        if len(self) >= REMEMBERED:
-            self.clear()
+        if len(self) >= REMEMBERED and key not in self:
+            del self[next(iter(self))]
         self[key] = value
         return value
 
@@ -99,7 +102,7 @@ class Finder:
         known = self._asking(access)
         rows = self._candidates(access, known)
         asked = question(access, known.names)
-        return self._answers.put(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
+        return self._kept(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
 
     def solved(self, demands: Sequence[Demand], schema: Schema) -> bool | None:
         """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
@@ -120,6 +123,10 @@ class Finder:
         era = self._eras.at(moment(context))
         return access.subject, access.domain, access.owner, access.object, access.action, context.groups, era
 
+    def _kept(self, key: Key, answer: Answer) -> Answer:
+        """The answer, remembered; but for a long object, because clients choose those of resources."""
+        return answer if len(str(key[3])) > LONGEST else self._answers.put(key, answer)
+
     def _asking(self, access: Access) -> Known:
         if not is_subject(access.subject):
             raise ValueError("only users, end users and servers can ask")
@@ -134,10 +141,10 @@ class Finder:
 
     def _judged(self, access: Access, key: Key, known: Known, rows: Sequence[Row]) -> Verdict:
         if not rows or self._court is None:
-            self._answers.put(key, Answer.over((), judged=True))
+            self._kept(key, Answer.over((), judged=True))
             return Reason.NO_RULE, None
         heard = self._court.judge(question(access, known.names), rows)
-        self._answers.put(key, Answer.over(heard.fitting, judged=True))
+        self._kept(key, Answer.over(heard.fitting, judged=True))
         if heard.row is None:
             return Reason.NO_RULE, None
         return Reason.ALLOWED if heard.allowed else Reason.DENIED, heard.row.rule

@@ -82,11 +82,12 @@ class Layer:
         conditions = {"": ALWAYS}
         facts, index = Facts(), Filling()
         for order, rule in enumerate(rules):
+            compiled = len(conditions)
             if (condition := _condition(rule, conditions, problems)) is not None:
                 row = Row(rule, condition, order)
                 index.add(row)
                 facts.count(row, 1)
-            if order % SLICE == 0:
+            if order % SLICE == 0 or len(conditions) > compiled:
                 yield
         given: dict[str, dict[str, Any]] = {}
         for at, link in enumerate(links):

@@ -103,5 +103,6 @@ def _let_go(part: Any) -> Iterator[int]:
     rest = list(part)
     del part
     while rest:
+        gone = min(SLICE, len(rest))
         del rest[-SLICE:]
-        yield SLICE if rest else 1
+        yield gone

@@ -219,12 +219,13 @@ class _Exchange:
         message = call.message
         if not isinstance(message, Request):
             raise Malformed("subscriptions/listen is a request")
+        judged = (POLICY, self.at.pipeline.version.encode())
         honoured: Params = await self.at.pipeline.handle(call, subject, self.origin, lambda _: None)
         uris = honoured.get("resourceSubscriptions")
         followed = frozenset(map(str, uris)) if isinstance(uris, list) else frozenset()
         stream = Stream(subject, self.domain, asked_by(message.id, honoured), followed)
         stream.push(acknowledge(message.id, honoured))
-        await self._pour(stream, last=lambda: farewell(message.id))
+        await self._pour(stream, last=lambda: farewell(message.id), headers=(judged,))
 
     async def _stream(self, session: Session, subject: Subject) -> None:
         if "text/event-stream" not in accepted(self.incoming):

@@ -168,6 +168,7 @@ def test_a_role_that_ends_gives_its_rights_until_then_by_the_way_that_lasts_long
     long = short + "# @expires 2030-02-28\ng, user:alice@example.com, role:lead, *\n"
     (group,) = changed(short, long).groups
     assert (group.parties, told(group.old)) == ({ALICE}, "if until 2030-01-31 00:00")
+    assert told(group.new) == "if until 2030-02-28 00:00"
     assert group.difference.widened["env"]["now"] == 1_896_048_000_000
 
 
@@ -288,3 +289,36 @@ def test_a_role_is_reached_over_nine_links_and_no_more():
     (group,) = changed(rows, rows + "p, role:d10, main, self, chat/read, read, , allow\n").groups
     assert group.known == [BOB]
     assert group.strangers == sorted(f"role:d{n}" for n in range(2, 11))
+
+
+def test_whose_groups_are_unknown_loses_by_any_and_gains_by_none():
+    known = (
+        Subject(ALICE, groups=None),
+        Subject(BOB, groups=frozenset(("group:g/one",))),
+        Subject("user:eve@example.com"),
+    )
+    things = Inventory(known, {MAIN: (READ,)})
+    (gains,) = changed("", "p, group:g/one, main, self, chat/read, read, , allow\n", things).groups
+    assert gains.known == [BOB]
+    everybody = "p, user:*, main, self, chat/read, read, , allow\n"
+    (loses,) = changed(everybody, everybody + "p, group:g/one, *, *, chat/read, read, , deny\n", things).groups
+    assert loses.known == [ALICE, BOB]
+    (given,) = changed(everybody[:-6] + "deny\n", everybody + "p, group:g/two, *, *, *, read, , deny\n", things).groups
+    assert given.known == [BOB, "user:eve@example.com"]
+
+
+def test_a_deny_through_a_group_that_may_be_his_counts_when_he_alone_is_looked_at():
+    things = Inventory((Subject(ALICE, groups=None), Subject(BOB)), {MAIN: (READ,)})
+    denied = "p, group:g/one, *, *, chat/read, read, , deny\n"
+    row = "p, {}, main, self, chat/read, read, , allow\n"
+    assert changed(denied, denied + row.format(ALICE), things).groups == ()
+    (group,) = changed(denied, denied + row.format(BOB), things).groups
+    assert group.known == [BOB]
+
+
+def test_of_two_things_that_one_row_lends_only_that_counts_which_the_lender_has():
+    own = "p, user:alice@example.com, main, self, chat/read, read, , allow\n"
+    (group,) = changed(
+        own, own + "p, user:bob@example.com, main, user:alice@example.com, chat/*, write, , allow\n"
+    ).groups
+    assert group.cells == {MAIN: (("chat/read", "read"),)}

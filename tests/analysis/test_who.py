@@ -90,3 +90,25 @@ def test_who_is_known_can_be_asked_about():
     assert who.knows("role:user")
     assert not who.knows("user:zoe@example.com")
     assert [each.object for each in who.may("role:user", domain=MAIN)] == ["chat/send"]
+
+
+def test_somebody_new_in_a_role_has_one_link_less_to_go():
+    roles = "".join(f"g, role:d{n}, role:d{n + 1}, *\n" for n in range(1, 10))
+    who = Who(policy(roles + "p, role:d10, main, self, chat/send, write, , allow\n"), CHAT, NOW)
+    assert who.may("role:d1", domain=MAIN) == []
+    assert [each.object for each in who.may("role:d2", domain=MAIN)] == ["chat/send"]
+
+
+def test_unknown_groups_count_against_whoever_has_them():
+    things = Inventory((Subject(ALICE, groups=None), Subject(BOB)), CHAT.things)
+    rows = "p, user:*, main, self, chat/send, write, , allow\np, group:g/one, *, *, chat/send, write, , deny\n"
+    who = Who(policy(rows + "g, group:g/two, role:a, *\np, role:a, main, self, chat, connect, , allow\n"), things, NOW)
+    assert not any(ALICE in holder.parties for holder in who.can("chat/send", "write", domain=MAIN))
+    assert who.may(ALICE, domain=MAIN) == []
+    assert who.may(BOB, domain=MAIN) != []
+
+
+def test_those_who_may_the_same_by_the_same_rows_are_told_once():
+    rows = "p, user:*, main, self, chat/send, write, , allow\np, user:bob@example.com, s1, user:alice@example.com, chat/*, read, , allow\n"
+    (holder,) = Who(policy(rows), CHAT, NOW).can("chat/send", "write", domain=MAIN)
+    assert {ALICE, BOB, "user:*"} == holder.parties

@@ -69,3 +69,10 @@ def test_a_file_needs_no_settings_and_without_a_source_there_are_no_things(tmp_p
 
     assert things_from(none_are_given, str(file)).things == {"main": ()}
     assert things_from(none_are_given, None).things == {}
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    file = tmp_path / "tools.json"
+    file.write_text('{"things": {"main": [{"object": "a/b", "action": "read", "tool": {}, "schema": ' + "[" * 200_000)
+    with pytest.raises(Failure, match="not an inventory"):
+        read_things(file)

@@ -86,3 +86,26 @@ async def test_the_callers_own_git_settings_do_not_name_another_tree(folder, tmp
             text=True,
         ).stdout.strip()
     )
+
+
+async def test_no_program_that_a_repository_names_is_started(folder, tmp_path):
+    ran = tmp_path / "ran"
+    (folder.parent / ".git" / "info").mkdir(exist_ok=True)
+    (folder.parent / ".git" / "info" / "attributes").write_text("* filter=evil diff=evil\n")
+    for key in (
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "filter.evil.process",
+        "diff.evil.command",
+        "core.fsmonitor",
+    ):
+        git(folder, "config", key, f"touch {ran}; cat")
+    (folder / "rules.csv").write_text("two\n")
+    assert (await commit_of(folder)).endswith("-dirty")
+    assert not ran.exists()
+
+
+async def test_what_is_no_file_of_the_policy_makes_no_difference(folder):
+    (folder / "rules.csv~").write_text("two\n")
+    (folder / ".swp").write_text("two\n")
+    assert await commit_of(folder) == git(folder, "rev-parse", "HEAD").strip()

@@ -80,7 +80,6 @@ async def test_what_cannot_be_checked_in_time_is_dropped_and_no_former_policy_is
     sentinel.see(former, question, allowed=True)
     sentinel.see(policy(ALL), question, allowed=True)
     assert [seen.policy is former for seen in sentinel._waiting] == [False]
-    assert sentinel._stock is None
 
 
 async def test_nothing_is_noted_when_it_is_off(watch):

@@ -31,10 +31,15 @@ def some_call_allowed(rows, links, chain, universe, meaning) -> bool:
 
 
 def verdict(speaking, context, meaning) -> bool:
-    """Some allow counts and no deny does: an allow needs a true condition, a deny one that is not false."""
+    """Some allow counts and no deny does."""
+    return {row.effect for row in counting(speaking, context, meaning)} == {"allow"}
+
+
+def counting(speaking, context, meaning) -> list:
+    """Of rows that speak those that count: an allow needs a true condition, a deny one that is not false."""
     scope = scope_of(context)
-    outcomes = {(row.effect == "deny", truth(meaning[row.when], scope)) for row in speaking}
-    return (False, True) in outcomes and not outcomes & {(True, True), (True, None)}
+    outcomes = [(row, truth(meaning[row.when], scope)) for row in speaking]
+    return [row for row, outcome in outcomes if (outcome is not False if row.effect == "deny" else outcome is True)]
 
 
 def spoken(rows, links, access) -> list:

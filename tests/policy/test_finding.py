@@ -234,3 +234,25 @@ def test_a_bundle_with_a_condition_that_does_not_compile_is_told_with_every_plac
     with pytest.raises(BadPolicy) as raised:
         Policy.build(Bundle(MODEL, rules), (), "1.0")
     assert [problem.place.line for problem in raised.value.problems] == [2, 4]
+
+
+def test_what_came_first_is_forgotten_first():
+    memory = finding.Memory()
+    for number in range(finding.REMEMBERED + 2):
+        memory.put(number, str(number))
+    assert len(memory) == finding.REMEMBERED
+    assert 1 not in memory
+    assert memory[2] == "2"
+    memory.put(2, "again")
+    assert len(memory) == finding.REMEMBERED
+    assert memory[3] == "3"
+
+
+def test_nothing_is_remembered_of_long_objects_because_clients_choose_them():
+    judging = policy("p, user:*, main, self, docs/*, read, , allow")
+    for length in (finding.LONGEST, finding.LONGEST + 1):
+        asked = access("docs/" + "x" * (length - len("docs/")))
+        for _ in range(2):
+            assert judging.decide((asked,)).allowed
+            assert judging.possible((asked,))
+    assert len(judging._finder._answers) == 1

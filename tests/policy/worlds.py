@@ -118,6 +118,9 @@ class World:
     def spoken(self, access: Access) -> list[Rule]:
         return reference.spoken(self.rules, self.links, access)
 
+    def counting(self, access: Access) -> list[Rule]:
+        return reference.counting(self.spoken(access), access.context, MEANING)
+
     def class_of(self, access: Access) -> str:
         """The rate class of who asks ``access``, where he asks it."""
         context = replace(access.context, args={}, tool=Tool(), client={}, connection={}, owner_roles=None)

@@ -14,6 +14,7 @@ from gateway.folder_mode import read_valid
 from gateway.manage.policies import policy_in_force
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy, grant_rows
+from gateway.policy.signature import distrust
 from gateway.policy.terms import Link, Rule
 from gateway.settings import Mode, Settings
 from gateway.store.base import Store
@@ -53,6 +54,8 @@ async def _asked(store: Store, settings: Settings, folder: Path | None) -> Polic
     changes = await store.changes(0)
     rows = [grant_rows(grant) for grant in changes.grants]
     if folder is None and in_force is not None:
+        if sentence := distrust(in_force.head.signature, in_force.head.bundle, settings.trusted_keys):
+            raise Failure(f"policy {in_force.head.version} decides nowhere: {sentence}")
         return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")
     return _of_folder(settings, folder, rows)
 
