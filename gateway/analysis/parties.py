@@ -6,7 +6,7 @@ comes with a group tomorrow. This file knows names only, no rows and no links.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from gateway.analysis.inventory import Inventory
@@ -43,11 +43,6 @@ class Party:
             return cls(name, NOBODY, crowds)
         starts = {name, *(group for group in groups if group.startswith("group:"))}
         return cls(name, frozenset(starts), crowds, subject.groups)
-
-    @property
-    def known(self) -> bool:
-        """Whether this is one subject and no stranger."""
-        return is_subject(self.name)
 
 
 class Parties(Mapping[str, Party]):
@@ -99,7 +94,7 @@ def _named(policy: Policy) -> set[str]:
     return subjects | members | roles | set(filter(is_subject, owners))
 
 
-@cache
+@lru_cache(1_000)
 def _crowds(name: str) -> frozenset[str]:
     """The patterns that cover ``name``, which no row holds."""
     return _EMPTY.known_as(name, "", 0) - {name}

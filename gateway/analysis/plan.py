@@ -17,7 +17,7 @@ from gateway.analysis.cells import OTHERS, SELF, Cells, Point
 from gateway.analysis.classes import Class, Found, about, classes, is_crowd, lending
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.parties import Parties
-from gateway.analysis.plan_groups import Move, Plan, grouped
+from gateway.analysis.plan_groups import Move, Plan, grouped, in_order
 from gateway.analysis.plan_notes import notes
 from gateway.analysis.reach import Reach, domains_of
 from gateway.analysis.rights import Rights
@@ -25,7 +25,7 @@ from gateway.policy.engine import Policy
 from gateway.policy.model import act_match, dom_match, obj_match
 from gateway.policy.terms import MAIN, SYSTEM, Effect, Link, Rule
 
-T = TypeVar("T")
+T = TypeVar("T", Rule, Link)
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many of how many servers are done."""
@@ -182,20 +182,13 @@ class _Planning:
         key = within, domain
         if key not in self._names:
             parties = self._below(within, domain)
-            self._names[key] = (
-                (None, None)
-                if len(parties) > _FEW
-                else tuple(
-                    frozenset(
-                        name
-                        for party in parties
-                        for effect in Effect
-                        for name in reach.names(self.parties[party], domain, effect)
-                    )
-                    for reach in self.sides
-                )
-            )
+            few = len(parties) <= _FEW
+            self._names[key] = tuple(self._all_names(reach, parties, domain) if few else None for reach in self.sides)
         return self._names[key]
+
+    def _all_names(self, reach: Reach, parties: Iterable[str], domain: str) -> AbstractSet[str]:
+        known = (self.parties[party] for party in parties)
+        return frozenset(name for party in known for effect in Effect for name in reach.names(party, domain, effect))
 
     def _lender(self, reach: Reach, point: Point, owner: str) -> Found | None:
         if not point.lends or owner in (SELF, SYSTEM, OTHERS):
@@ -259,7 +252,8 @@ def _differing(old: Iterable[T], new: Iterable[T], key: Callable[[T], object]) -
     """What only ``old`` has, and what only ``new`` has; most are the same to their places, and need no look."""
     before, after = set(old), set(new)
     removed, added = ({key(each): each for each in side} for side in (before - after, after - before))
-    return [removed[each] for each in removed.keys() - added], [added[each] for each in added.keys() - removed]
+    gone, come = removed.keys() - added, added.keys() - removed
+    return sorted(map(removed.__getitem__, gone), key=in_order), sorted(map(added.__getitem__, come), key=in_order)
 
 
 def _concerns(rule: Rule, point: Point) -> bool:

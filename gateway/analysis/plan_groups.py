@@ -145,6 +145,11 @@ class _Gathered:
         self.because.update((id(row), row) for row in because)
 
 
+def in_order(row: Rule | Link) -> tuple[str, int]:
+    """The order in which people read rows."""
+    return row.place.file, row.place.line or 0
+
+
 def grouped(moves: Iterable[Move]) -> tuple[Group, ...]:
     """The moves as groups, the most important first."""
     alike: dict[tuple[str, str, tuple[Cell, ...], Right, Right, Kind], _Gathered] = {}
@@ -173,7 +178,7 @@ def _group(key: tuple[str, Right, Right, Kind, frozenset[str]], gathered: _Gathe
         difference=gathered.difference,
         cells={domain: tuple(sorted(cells)) for domain, cells in sorted(gathered.cells.items())},
         through=frozenset(gathered.through),
-        because=tuple(gathered.because.values()),
+        because=tuple(sorted(gathered.because.values(), key=in_order)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from gateway.analysis.plan_groups import in_order
 from gateway.policy.engine import Policy
 from gateway.policy.limits import DEFAULT, Limit, Limits
 from gateway.policy.terms import Rule
@@ -13,7 +14,7 @@ def notes(old: Policy, new: Policy, untouched: Iterable[Rule]) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield f"limit {name}: {_told(before.get(name))} before, {_told(after.get(name))} now"
-    for rule in sorted(untouched, key=lambda rule: (rule.place.file, rule.place.line or 0)):
+    for rule in sorted(untouched, key=in_order):
         yield f"{rule.place}: `{rule.action}` of `{rule.object}` in `{rule.domain}` concerns nothing that is known here"
 
 

@@ -11,6 +11,7 @@ from gateway.analysis.cells import SELF, Cells, Point
 from gateway.analysis.classes import Found, about, classes, finding, lending
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.parties import Parties
+from gateway.analysis.plan_groups import in_order
 from gateway.analysis.reach import Reach
 from gateway.analysis.rights import Right, Rights
 from gateway.policy.engine import Policy
@@ -109,4 +110,4 @@ class Who:
 
 def _named(*found: Found | None) -> tuple[Rule, ...]:
     rules = {rule for each in found for rule, _ in each or ()}
-    return tuple(sorted(rules, key=lambda rule: (rule.place.file, rule.place.line or 0)))
+    return tuple(sorted(rules, key=in_order))

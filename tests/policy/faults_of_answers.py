@@ -64,8 +64,8 @@ FAULTS_OF_ANSWERS = (
         "only the row that decided is remembered",
         DECIDED,
         "finding.py",
-        "self._answers.put(key, Answer.over(heard.fitting, judged=True))",
-        "self._answers.put(key, Answer.over([heard.row] if heard.row else (), judged=True))",
+        "self._kept(key, Answer.over(heard.fitting, judged=True))",
+        "self._kept(key, Answer.over([heard.row] if heard.row else (), judged=True))",
     ),
     Fault(
         "rows that Casbin did not need are forgotten",

@@ -132,9 +132,6 @@ class World:
         return next(found, "default")
 
 
-# --- rows ----------------------------------------------------------------------------------------
-
-
 def aim_of(pick, aims=AIMS) -> Access:
     """A question without a context."""
     subject = pick((ALICE, ALICE, ALICE, *SUBJECTS))
@@ -277,9 +274,6 @@ def rules(effects=tuple(Effect)):
     return st.builds(
         lambda aim, row: rule_of(Picks(row), aim_of(Picks(aim)), effects=effects), drawn_bytes(AIM), drawn_bytes(ROW)
     )
-
-
-# --- questions -----------------------------------------------------------------------------------
 
 
 def context_of(pick, arguments, groups=KNOWN_GROUPS, moments=MOMENTS) -> Context:
