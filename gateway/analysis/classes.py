@@ -143,24 +143,18 @@ class _Partition:
         return keys
 
     def _keys(self) -> dict[str, list[_Key]]:
-        """The same for everybody whom an allow can find."""
-        pool = self.within if self._open else self._pool()
+        """The same for everybody whom an allow can find: the denies of nobody else are looked at."""
         keys: dict[str, list[_Key]] = {}
-        for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
-            for subject, effect in names:
-                members = reach.members(subject, self.domain, effect)
-                for name in members if pool is None else members.keys() & pool:
-                    if name not in self.without:
-                        keys.setdefault(name, []).append((at, subject, effect, members[name]))
+        for effect in (Effect.ALLOW, Effect.DENY):
+            anybody = self._open or effect is Effect.ALLOW
+            for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
+                for subject in (subject for subject, each in names if each is effect):
+                    members = reach.members(subject, self.domain, effect)
+                    pool = self.within if anybody else keys.keys()
+                    for name in members if pool is None else members.keys() & pool:
+                        if name not in self.without:
+                            keys.setdefault(name, []).append((at, subject, effect, members[name]))
         return keys
-
-    def _pool(self) -> AbstractSet[str]:
-        found: set[str] = set()
-        for reach, names in zip(self.reaches, self._names, strict=True):
-            for subject, effect in names:
-                if effect is Effect.ALLOW:
-                    found |= reach.members(subject, self.domain, effect).keys()
-        return found if self.within is None else found & self.within
 
     def _class(self, names: frozenset[str], crowds: frozenset[str], key: Sequence[_Key]) -> Class:
         return Class(names, tuple(tuple(self._found(at, crowds, key)) for at in range(len(self.sides))))

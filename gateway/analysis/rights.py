@@ -35,8 +35,8 @@ class Rights:
     def __init__(self) -> None:
         self._conditions: dict[tuple[str, Effect, int, Tool, bool], Condition | None] = {}
         self._asked: dict[str, frozenset[Path]] = {}
-        self._differences: dict[tuple[Right, Right, Tool | None, int], Difference] = {}
-        self._possible: dict[tuple[Right, Tool | None, int], bool | None] = {}
+        self._differences: dict[tuple[Right, Right, int], Difference] = {}
+        self._possible: dict[tuple[Right, int], bool | None] = {}
 
     def of(self, found: Found, tool: Tool, lender: Found | None = None) -> Right:
         """The right that these rows give; with a lender, as far as he has it himself."""
@@ -55,8 +55,7 @@ class Rights:
             return Difference()
         if (old, new) in ((NO, YES), (YES, NO)):
             return Difference(widened={}) if new else Difference(narrowed={})
-        about = _about((*old, *new), tool, schema)
-        key = (old, new, *about)
+        key = (old, new, _asked((*old, *new), schema))
         if key not in self._differences:
             self._differences[key] = difference(old, new, tool=tool, schema=schema)
         return self._differences[key]
@@ -72,7 +71,7 @@ class Rights:
         """Whether some call is permitted; true as well where that cannot be found out."""
         if right in (NO, YES):
             return right == YES
-        key = (right, *_about(right, tool, schema))
+        key = (right, _asked(right, schema))
         if key not in self._possible:
             self._possible[key] = permits_some(right, tool=tool, schema=schema)
         return self._possible[key] is not False
@@ -181,8 +180,7 @@ _all = partial(_joined, decisive=False)
 _any = partial(_joined, decisive=True)
 
 
-def _about(clauses: Iterable[Clauses], tool: Tool, schema: Json) -> tuple[Tool | None, int]:
-    """What of the thing the conditions ask about, so that others of which the same is asked share the answer."""
+def _asked(clauses: Iterable[Clauses], schema: Json) -> int:
+    """Which schema counts, if any does. Of the tool nothing is open: what is left of it is unknown for all."""
     fields = (path for each in clauses for condition in (*each.allows, *each.denies) for path in condition.fields)
-    roots = {path[0] for path in fields}
-    return tool if "tool" in roots else None, id(schema) if "args" in roots else 0
+    return id(schema) if any(path[0] == "args" for path in fields) else 0

@@ -322,3 +322,12 @@ def test_of_two_things_that_one_row_lends_only_that_counts_which_the_lender_has(
         own, own + "p, user:bob@example.com, main, user:alice@example.com, chat/*, write, , allow\n"
     ).groups
     assert group.cells == {MAIN: (("chat/read", "read"),)}
+
+
+def test_things_of_one_row_are_told_apart_by_what_their_schemas_admit():
+    def thing(name: str, kind: str) -> Thing:
+        return Thing(f"chat/{name}", "read", SEND.tool, {"type": "object", "properties": {"n": {"type": kind}}})
+
+    things = Inventory((Subject(ALICE),), {MAIN: (thing("counts", "integer"), thing("tells", "string"))})
+    (group,) = changed("", "p, user:alice@example.com, main, self, chat/*, read, args.n > 5, allow\n", things).groups
+    assert group.cells == {MAIN: (("chat/counts", "read"),)}
