@@ -14,6 +14,7 @@ from msgspec import structs
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.limits import DEFAULT, Limit, Limits
+from gateway.policy.rows import as_written
 from gateway.policy.terms import Link, Place, Rule
 
 Row: TypeAlias = Rule | Link
@@ -55,12 +56,8 @@ def changes(old: Bundle, new: Bundle) -> Changes:
 
 def row_words(row: Row) -> str:
     """A row as files write it, its annotations behind it."""
-    if isinstance(row, Link):
-        columns: tuple[str, ...] = ("g", row.member, row.role, row.domain)
-    else:
-        columns = ("p", row.subject, row.domain, row.owner, row.object, row.action, row.when, row.effect.value)
     notes = {"id": row.id, "owner": row.responsible, "ticket": row.ticket, "expires": _day(row.expires)}
-    return ", ".join(columns) + "".join(f" @{name} {value}" for name, value in notes.items() if value)
+    return as_written(row) + "".join(f" @{name} {value}" for name, value in notes.items() if value)
 
 
 def _day(expires: int | None) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from gateway.policy.rows import as_written
 from gateway.policy.terms import Link, Place, Rule
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -121,10 +122,7 @@ def told(progress: Progress, step: str, done: int, total: int) -> None:
 
 def row_text(row: Rule | Link) -> str:
     """A row as files write it."""
-    if isinstance(row, Link):
-        return f"`g, {row.member}, {row.role}, {row.domain}`"
-    columns = (row.subject, row.domain, row.owner, row.object, row.action, row.when, row.effect.value)
-    return f"`p, {', '.join(columns)}`"
+    return f"`{as_written(row)}`"
 
 
 def named(places: Iterable[Place]) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.analysis.cells import OTHERS, SELF
 from gateway.policy.model import is_subject
+from gateway.policy.rows import as_written
 from gateway.policy.terms import SYSTEM, Link, Rule
 
 _STRANGERS: Final[Mapping[str, str]] = {
@@ -34,10 +35,7 @@ def whose_text(owner: str) -> str:
 
 def row_text(row: Rule | Link) -> str:
     """A row with its place, as files write it."""
-    if isinstance(row, Link):
-        return f"{row.place}: g, {row.member}, {row.role}, {row.domain}"
-    columns = (row.subject, row.domain, row.owner, row.object, row.action, row.when, row.effect.value)
-    return f"{row.place}: p, {', '.join(columns)}"
+    return f"{row.place}: {as_written(row)}"
 
 
 def some(words: Sequence[str], limit: int) -> list[str]:

@@ -2,12 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -48,6 +50,21 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))  # as text: what people are called is not markup
     Console().print(table)
+
+
+@contextmanager
+def progress(description: str = "") -> Iterator[Callable[..., None]]:
+    """Shows long work on standard error, on a terminal only. What is yielded is told how much is done of how much, and
+    may be told ``step``, what is being done.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        task = shown.add_task(description, total=None)
+
+        def tell(done: int, of: int | None = None, step: str | None = None) -> None:
+            shown.update(task, description=step, completed=done, total=of)
+
+        yield tell
 
 
 def moment(ms: int | None) -> str | None:

@@ -99,12 +99,16 @@ def known(people: Changes) -> Inventory:
 
 
 def living(grants: Iterable[Grant], now: int) -> list[Rule | Link]:
-    """The rows of the grants that have not ended; one that cannot be read gives nothing to anybody."""
+    """The rows of the grants that have not ended."""
+    return rows_of(grant for grant in grants if grant.expires_at is None or now < grant.expires_at)
+
+
+def rows_of(grants: Iterable[Grant]) -> list[Rule | Link]:
+    """The rows of grants, in the order in which nodes have them; one that cannot be read gives nothing to anybody."""
     rows = []
     for grant in sorted(grants, key=lambda grant: grant.id):
-        if grant.expires_at is None or now < grant.expires_at:
-            with suppress(BadPolicy):
-                rows.append(grant_rows(grant))
+        with suppress(BadPolicy):
+            rows.append(grant_rows(grant))
     return rows
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.policy.model import ADMINISTRATION, LADDERS, USE
 from gateway.policy.spelling import read_name, spelled_name, spelled_uri
-from gateway.policy.terms import MAIN, SYSTEM, Effect
+from gateway.policy.terms import MAIN, SYSTEM, Effect, Link, Rule
 
 RULE_COLUMNS: Final = ("subject", "domain", "owner", "object", "action", "when", "effect")
 LINK_COLUMNS: Final = ("member", "role", "domain")
@@ -50,6 +50,14 @@ _HOST: Final = re.compile(r"[a-z0-9._-]+")
 _SUBJECT_SHAPES: Final = (
     "`user:EMAIL`, `end:SERVER/SUB`, `server:ID`, `role:NAME`, `group:ISSUER/NAME`, `user:*`, `end:SERVER/*` or `*`"
 )
+
+
+def as_written(row: Rule | Link) -> str:
+    """A row as files write it, without what stands above it."""
+    if isinstance(row, Link):
+        return f"g, {row.member}, {row.role}, {row.domain}"
+    columns = (row.subject, row.domain, row.owner, row.object, row.action, row.when, row.effect.value)
+    return f"p, {', '.join(columns)}"
 
 
 def rule_sentences(row: Sequence[str]) -> list[str]:

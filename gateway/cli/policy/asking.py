@@ -12,8 +12,10 @@ from gateway.cli.operation import operation
 from gateway.cli.output import Failure, failed
 from gateway.folder_mode import read_valid
 from gateway.manage.policies import policy_in_force
+from gateway.manage.proving import rows_of
 from gateway.policy.bundle import Bundle
-from gateway.policy.engine import Policy, grant_rows
+from gateway.policy.engine import Policy
+from gateway.policy.rows import as_written
 from gateway.policy.signature import distrust
 from gateway.policy.terms import Link, Rule
 from gateway.settings import Mode, Settings
@@ -52,7 +54,7 @@ async def _policy(settings: Settings, folder: Path | None, method: str) -> Polic
 async def _asked(store: Store, settings: Settings, folder: Path | None) -> Policy:
     in_force = await policy_in_force(store)
     changes = await store.changes(0)
-    rows = [grant_rows(grant) for grant in changes.grants]
+    rows = rows_of(changes.grants)
     if folder is None and in_force is not None:
         if sentence := distrust(in_force.head.signature, in_force.head.bundle, settings.trusted_keys):
             raise Failure(f"policy {in_force.head.version} decides nowhere: {sentence}")
@@ -78,8 +80,7 @@ def valid_bundle(folder: Path, otherwise: str) -> Bundle:
 
 def row_text(rule: Rule) -> str:
     """A rule for people: its place and the row as files write it."""
-    columns = (rule.subject, rule.domain, rule.owner, rule.object, rule.action, rule.when, rule.effect)
-    return f"{rule.place}: `p, {', '.join(columns)}`"
+    return f"{rule.place}: `{as_written(rule)}`"
 
 
 def size_text(bundle: Bundle) -> str:

@@ -1,23 +1,17 @@
 """``ostiary policy lint``: rows of a valid policy that say nothing, too much, or what nobody meant."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.analysis import lint as linting
 from gateway.analysis.lint_findings import Finding, Lint, Severity
-from gateway.analysis.lint_findings import Progress as Told
 from gateway.cli.inventory import things_from, tools_option
 from gateway.cli.operation import Given, now_ms, operation
-from gateway.cli.output import Failure, show_json
+from gateway.cli.output import Failure, progress, show_json
 from gateway.cli.policy.asking import folder_path, json_option, valid_bundle
-from gateway.policy.engine import BadPolicy, grant_rows
+from gateway.manage.proving import rows_of
 from gateway.policy.terms import Link, Rule
 from gateway.settings import Settings
 
@@ -35,8 +29,14 @@ def lint(given: Given, *, folder: Path | None, tools: str | None, grants: bool, 
     bundle = valid_bundle(chosen, "not valid")
     rows = asyncio.run(_given_rows(given.settings())) if grants else None
     inventory = None if tools is None else things_from(given.settings, tools)
-    with _progress() as progress:
-        found = linting.lint(bundle, now=now_ms(), grants=rows, inventory=inventory, progress=progress)
+    with progress() as told:
+        found = linting.lint(
+            bundle,
+            now=now_ms(),
+            grants=rows,
+            inventory=inventory,
+            progress=lambda step, done, of: told(done, of, step),
+        )
     if as_json:
         show_json({"findings": [_plain(finding) for finding in found.findings], "accepted": found.accepted})
     else:
@@ -49,23 +49,9 @@ def lint(given: Given, *, folder: Path | None, tools: str | None, grants: bool, 
 
 
 async def _given_rows(settings: Settings) -> list[Rule | Link]:
-    """The rows made at run time; one that cannot be read gives nothing to anybody."""
-    rows = []
+    """The rows made at run time."""
     async with operation(settings, "policy.lint", "gateway/policy", "inspect") as desk:
-        for grant in (await desk.store.changes(0)).grants:
-            with suppress(BadPolicy):
-                rows.append(grant_rows(grant))
-    return rows
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """What is being looked at, on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
-        task = shown.add_task("", total=None)
-        yield lambda step, done, total: shown.update(task, description=step, completed=done, total=total)
+        return rows_of((await desk.store.changes(0)).grants)
 
 
 def _plain(finding: Finding) -> dict[str, object]:

@@ -1,25 +1,20 @@
 """``ostiary policy plan``: what a folder would change for whom, before it is applied."""
 
 import asyncio
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.analysis.inventory import Inventory
-from gateway.analysis.plan import Progress as Told
 from gateway.analysis.plan import plan as planned
 from gateway.analysis.plan_groups import Plan
 from gateway.analysis.plan_text import COLUMNS, lines, markdown, plain, summary
 from gateway.cli.inventory import LIVE, inventory_of, tools_option
 from gateway.cli.operation import Given, now_ms, operation
-from gateway.cli.output import Failure, show_json, show_table
+from gateway.cli.output import Failure, progress, show_json, show_table
 from gateway.cli.policy.asking import folder_path, json_option, valid_bundle
 from gateway.manage.policies import policy_in_force, policy_of
 from gateway.manage.proving import living
@@ -87,8 +82,8 @@ def plan(
     """Tell exactly how rights change between the policy in force and the one in DIR."""
     bundle = valid_bundle(folder, "not planned")
     compared = asyncio.run(_compared(given.settings(), folder.resolve().name, bundle, against, tools))
-    with _progress() as progress:
-        found = planned(compared.old, compared.new, compared.inventory, now_ms(), progress)
+    with progress("comparing") as told:
+        found = planned(compared.old, compared.new, compared.inventory, now_ms(), told)
     if as_json:
         show_json(plain(found))
     elif as_markdown:
@@ -133,13 +128,3 @@ def _hold(found: Plan, budgets: Sequence[tuple[str, int]]) -> None:
     beyond = [f"{widened[measure]} {measure} (budget {most})" for measure, most in budgets if widened[measure] > most]
     if beyond:
         raise BeyondBudget(f"rights widen beyond the budget: {', '.join(beyond)}")
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """How many servers are done, on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
-        task = shown.add_task("comparing", total=None)
-        yield lambda done, of: shown.update(task, completed=done, total=of)

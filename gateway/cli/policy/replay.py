@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from gateway.analysis.hidden import Digest
 from gateway.analysis.replay import Replay, Report
@@ -20,15 +17,15 @@ from gateway.audit import AuditEntry
 from gateway.audit.masking import hashed_value, keyed_hash
 from gateway.audit.question import key_mark
 from gateway.cli.operation import Desk, Given, operation
-from gateway.cli.output import Failure, show_json
+from gateway.cli.output import Failure, progress, show_json
 from gateway.cli.policy.asking import json_option, valid_bundle
 from gateway.cli.policy.differences import report_json, tell_report
 from gateway.cli.trail import NEVER, PAGE, Span, from_file, from_store, when
 from gateway.manage.policies import policy_of
+from gateway.manage.proving import rows_of
 from gateway.policy.bundle import Bundle
-from gateway.policy.engine import BadPolicy, Policy, grant_rows
+from gateway.policy.engine import Policy
 from gateway.policy.terms import Link, Rule
-from gateway.records import Grant
 from gateway.settings import Settings
 from gateway.store.base import NotFound
 
@@ -74,16 +71,17 @@ def _wanted(candidate: str) -> int | Bundle:
 
 async def _replayed(settings: Settings, wanted: int | Bundle, span: Span, file: Path | None) -> Report:
     async with operation(settings, "policy.replay", "gateway/policy", "inspect") as desk:
-        grants = _rows((await desk.store.changes(0)).grants)
+        grants = rows_of((await desk.store.changes(0)).grants)
         bundle = (await policy_of(desk.store, wanted)).bundle if isinstance(wanted, int) else wanted
         replay = Replay(Policy.build(bundle, grants, ""), _digests(settings, desk))
-        with _progress() as progress:
-            task = progress.add_task("reading decisions", total=None)
+        with progress("reading decisions") as told:
+            read = 0
             async for entries in _in_heaps(_entries(desk, span, file)):
                 _take(replay, entries)
-                progress.update(task, advance=len(entries))
+                read += len(entries)
+                told(read)
             for version in replay.doubted:
-                progress.update(task, description=f"confirming by version {version}")
+                told(read, step=f"confirming by version {version}")
                 replay.confirm(version, await _of_that_time(desk, version, grants))
         return replay.report()
 
@@ -136,17 +134,3 @@ def _digests(settings: Settings, desk: Desk) -> Mapping[str, Digest]:
     """How entries hide values, under every secret that the settings have."""
     keys = (keyed_hash(desk.ring.derive(secret.id, "audit")) for secret in settings.secrets)
     return {key_mark(hashed): partial(hashed_value, hashed=hashed) for hashed in keys}
-
-
-def _rows(grants: Iterable[Grant]) -> list[Rule | Link]:
-    """The rows of grants; one that cannot be read gives nothing to anybody."""
-    rows = []
-    for grant in grants:
-        with suppress(BadPolicy):
-            rows.append(grant_rows(grant))
-    return rows
-
-
-def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed}"))
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())

@@ -1,19 +1,16 @@
 """``ostiary policy validate``: every problem of a policy folder."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from gateway.analysis.fitting import Remark, unfitting, unknown_connectors
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.lint_findings import Severity
 from gateway.cli.inventory import LIVE, things_from, tools_option
 from gateway.cli.operation import Given
-from gateway.cli.output import Failure, failed, show_json
+from gateway.cli.output import Failure, failed, progress, show_json
 from gateway.cli.policy.asking import folder_path, json_option, size_text
 from gateway.folder_mode import read_valid
 from gateway.policy.bundle import Bundle
@@ -59,11 +56,8 @@ def _about_connectors(bundle: Bundle, known: set[str]) -> Iterator[Remark]:
 
 
 def _about_tools(bundle: Bundle, inventory: Inventory) -> list[Remark]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("holding rows against tools")
-        told = unfitting(bundle.rules, inventory, lambda done, of: progress.update(task, completed=done, total=of))
-        return list(told)
+    with progress("holding rows against tools") as told:
+        return list(unfitting(bundle.rules, inventory, told))
 
 
 def _tell(remarks: Iterable[Remark]) -> None:
