@@ -10,7 +10,6 @@ from gateway.follower import Follower
 from gateway.manage.policies import FolderDecides
 from gateway.manage.users import delete_user, give_role
 from gateway.records import PolicyHead
-from gateway.store.opening import open_store
 from tests.test_follower import (
     KEEPER,
     LETS_NOBODY,
@@ -30,14 +29,6 @@ from tests.test_follower import (
 @pytest.fixture
 def clock():
     return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

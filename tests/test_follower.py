@@ -64,14 +64,6 @@ def clock():
 
 
 @pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 def follower(store, clock):
     return Follower(store, RING, poll_s=0.01, clock=clock)
 

@@ -1,14 +1,11 @@
 """A node whose index was wrong decides by the plain loop, in this and every later snapshot."""
 
-import pytest
-
 from gateway.follower import Follower
 from gateway.manage.policies import apply_policy
 from gateway.policy.finding import PlainFinder
 from gateway.policy.rules import read
 from gateway.policy.terms import Access, Context
 from gateway.records import Grant
-from gateway.store.opening import open_store
 from tests.builders import MODEL, RING
 
 KEEPER = "p, user:root@example.com, main, system, gateway/policy, manage, , allow\n"
@@ -17,14 +14,6 @@ ADA = "user:ada@example.com"
 
 def bundle(rows: str):
     return read({"policies/model.conf": MODEL, "policies/rules.csv": KEEPER + rows})
-
-
-@pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def may(follower: Follower, name: str) -> bool:

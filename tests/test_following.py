@@ -14,7 +14,6 @@ from gateway.policy.signature import TrustedKey, public_text, read_public, sign
 from gateway.policy.terms import Reason
 from gateway.records import PolicyHead
 from gateway.store.base import Unavailable
-from gateway.store.opening import open_store
 from tests.test_follower import (
     LETS_NOBODY,
     LETS_USERS,
@@ -35,14 +34,6 @@ TRUSTED = [TrustedKey("ann", read_public(public_text(KEY)))]
 @pytest.fixture
 def clock():
     return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from gateway.policy.rules import read
 from gateway.policy.signature import TrustedKey, public_text, read_public, sign
 from gateway.records import CaseCounts, Grant, PolicyHead, RightsChange
 from gateway.store.base import Conflict, NotFound
-from gateway.store.opening import open_store
 
 MODEL = (Path(__file__).parents[2] / "policies" / "model.conf").read_text()
 KEEPER = "p, role:security, main, system, gateway/policy, manage, , allow\n"
@@ -37,14 +36,6 @@ def bundle(rows: str, tests: str = "") -> Bundle:
 
 
 ONE, TWO = bundle(KEEPER), bundle(KEEPER + "p, role:user, main, self, git/*, read, , allow\n")
-
-
-@pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def test_before_the_first_apply_no_policy_is_in_force(store):

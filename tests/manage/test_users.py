@@ -18,18 +18,9 @@ from gateway.manage.users import (
 )
 from gateway.records import ApiKey, Grant
 from gateway.store.base import Conflict, NotFound
-from gateway.store.opening import open_store
 
 RING = KeyRing([("a", b"a" * 32)])
 NOW = 1_000
-
-
-@pytest.fixture
-async def store(tmp_path):
-    store = open_store(str(tmp_path / "store.db"))
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def identities(store) -> Identities:
