@@ -7,13 +7,47 @@ a connection sends one request and returns the answer. Nothing here knows policy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol
 
 from gateway.mcp.terms import Era, Kind, Notification, Params
 from gateway.policy.terms import Tool
 
-Emit: TypeAlias = Callable[[Notification], None]
-"""Takes what the server says while a request runs (progress, log lines)."""
+NOT_ASKED: Final = -32601
+"""The code by which a server learns that it cannot ask that (JSON-RPC: method not found)."""
+
+
+class Caller(Protocol):
+    """The client of one request, as the server behind us meets it while that request runs."""
+
+    @property
+    def capabilities(self) -> Params:
+        """What the client can be asked for (``roots``, ``sampling``, ``elicitation``), in its own words."""
+
+    def tell(self, notification: Notification) -> None:
+        """Take what the server says meanwhile: progress, log lines. Never raises."""
+
+    async def ask(self, method: str, params: Params) -> Params:
+        """The client's answer to a request of the server. Raises ``UpstreamError`` with the client's own error, or
+        with ours where it cannot be asked. Cancelling takes the question back.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A caller who hears what is said, and can be asked for nothing."""
+
+    tell: Callable[[Notification], None] = field(default=lambda _: None)
+
+    @property
+    def capabilities(self) -> Params:
+        return {}
+
+    async def ask(self, method: str, params: Params) -> Params:  # noqa: ARG002 (nothing at all)
+        raise UpstreamError(NOT_ASKED, "the client of this request cannot be asked")
+
+
+QUIET: Final = Unasked()
+"""Nobody listens: for requests of our own."""
 
 
 class Secret:
@@ -130,7 +164,7 @@ class UpstreamError(Exception):
 class Connection(Protocol):
     """Open for one principal; closing and reopening is the connector's business."""
 
-    async def send(self, method: str, params: Params, emit: Emit) -> Params:
+    async def send(self, method: str, params: Params, caller: Caller) -> Params:
         """The ``result`` object of one request, unknown fields included, in the era of ``Connection.era``.
         Cancelling the awaiting task cancels the request behind us. Raises ``UpstreamError``,
         ``UpstreamFailed``."""

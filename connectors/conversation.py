@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.base import Emit, UpstreamError
+from connectors.base import QUIET, Caller, UpstreamError
 from connectors.transport import NO_TEXTS, HttpAnswer, Transport, TransportBusy, TransportLost
 from gateway.errors import UpstreamFailed
 from gateway.mcp.jsonrpc import PARSE_ERROR
@@ -72,7 +72,7 @@ class _Waiting:
     """One request under way. ``outcome`` is never an exception set on the future: nobody may be looking."""
 
     outcome: asyncio.Future[Response | TransportLost]
-    emit: Emit
+    caller: Caller
     token: Json
     patience: float | None
     latest: float
@@ -96,10 +96,6 @@ class _Waiting:
         alive = self.scope is not None and not self.scope.expired() and not self.outcome.done()
         if alive and self.scope is not None and self.patience is not None:
             self.scope.reschedule(min(now + self.patience, self.latest))
-
-
-def quiet(notification: Notification) -> None:
-    """An ``Emit`` for requests of our own: nobody listens."""
 
 
 class Conversation:
@@ -143,11 +139,11 @@ class Conversation:
         await self._transport.start(self._receive, self._lost)
 
     async def request(
-        self, method: str, params: Params, emit: Emit, *, repeated: Mapping[str, str] = NO_TEXTS
+        self, method: str, params: Params, caller: Caller, *, repeated: Mapping[str, str] = NO_TEXTS
     ) -> Params:
         """The ``result`` object. Raises ``UpstreamError``, ``UpstreamFailed`` and its kind ``Unheard``."""
         try:
-            response = await self.ask(method, params, emit=emit, patience=self._timeout, repeated=repeated)
+            response = await self.ask(method, params, caller=caller, patience=self._timeout, repeated=repeated)
         except TimeoutError:
             raise UpstreamFailed(f"upstream `{self.name}` did not answer in time") from None
         except TransportBusy as busy:
@@ -165,7 +161,7 @@ class Conversation:
         method: str,
         params: Params,
         *,
-        emit: Emit = quiet,
+        caller: Caller = QUIET,
         patience: float | None,
         modern: str | None = None,
         repeated: Mapping[str, str] = NO_TEXTS,
@@ -178,7 +174,7 @@ class Conversation:
             raise TransportLost(str(self._over), sent=False)
         era, version = self._in_force(modern)
         id = next(self._ids)
-        waiting = self._wait(id, params, emit, patience)
+        waiting = self._wait(id, params, caller, patience)
         request = Request(id, method, self._enclose(params, id, waiting, era, version))
         try:
             async with asyncio.timeout(patience) as waiting.scope:
@@ -251,12 +247,12 @@ class Conversation:
             return self.terms.era, self.terms.version
         return (Era.LEGACY, None) if modern is None else (Era.MODERN, modern)
 
-    def _wait(self, id: int, params: Params, emit: Emit, patience: float | None) -> _Waiting:
+    def _wait(self, id: int, params: Params, caller: Caller, patience: float | None) -> _Waiting:
         loop = asyncio.get_running_loop()
         meta = params.get("_meta")
         waiting = self._waiting[id] = _Waiting(
             outcome=loop.create_future(),
-            emit=emit,
+            caller=caller,
             token=meta.get(PROGRESS_KEY) if isinstance(meta, dict) else None,
             patience=patience,
             latest=loop.time() + STRETCH * (patience or 0),
@@ -309,10 +305,10 @@ class Conversation:
             waiting = self._waiting.get(token) if type(token) is int else None
             if waiting is not None and waiting.token is not None:
                 waiting.stretch(asyncio.get_running_loop().time())
-                waiting.emit(Notification(method, params | {PROGRESS_KEY: waiting.token}))
+                waiting.caller.tell(Notification(method, params | {PROGRESS_KEY: waiting.token}))
         elif method == "notifications/message":
             if (speaker := self._speaker()) is not None:
-                speaker.emit(notification)
+                speaker.caller.tell(notification)
         elif method == "notifications/cancelled":
             self._cancelled(params.get("requestId"))
         else:
@@ -324,7 +320,7 @@ class Conversation:
         """
         task = asyncio.current_task()
         for waiting in reversed(self._waiting.values()):
-            if waiting.task is task or (self._exclusive and not self.http and waiting.emit is not quiet):
+            if waiting.task is task or (self._exclusive and not self.http and waiting.caller is not QUIET):
                 return waiting
         return None
 

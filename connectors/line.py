@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.base import Catalogue, Emit, Event, UpstreamError, UpstreamSpec
-from connectors.conversation import METHOD_NOT_FOUND, Conversation, Unheard, quiet
+from connectors.base import QUIET, Caller, Catalogue, Event, UpstreamError, UpstreamSpec
+from connectors.conversation import METHOD_NOT_FOUND, Conversation, Unheard
 from connectors.handshake import ProbeKilled, shake_hands
 from connectors.listening import listen, offers
 from connectors.listing import read_catalogue
@@ -147,15 +147,15 @@ class Line:
             )
         return await self._opening()
 
-    async def request(self, method: str, params: Params, emit: Emit) -> Params:
+    async def request(self, method: str, params: Params, caller: Caller) -> Params:
         """The result. Raises ``UpstreamError``, ``UpstreamFailed``."""
         self._shelf.freshen()
         if method == "resources/subscribe":
-            return await self._subscribe(method, params, emit)
+            return await self._subscribe(method, params, caller)
         if method == "resources/unsubscribe":
-            return await self._unsubscribe(method, params, emit)
+            return await self._unsubscribe(method, params, caller)
         texts = self._repeated(params) if method == "tools/call" else NO_TEXTS
-        return await self._run(lambda talk: talk.request(method, params, emit, repeated=texts))
+        return await self._run(lambda talk: talk.request(method, params, caller, repeated=texts))
 
     def _repeated(self, params: Params) -> Mapping[str, str]:
         """What HTTP headers repeat of a call's arguments, as far as the tool is known here."""
@@ -272,26 +272,26 @@ class Line:
         uris = frozenset(self._subscribed)
         self._listening = asyncio.get_running_loop().create_task(listen(talk, uris, self._shelf.refresh))
 
-    async def _subscribe(self, method: str, params: Params, emit: Emit) -> Params:
+    async def _subscribe(self, method: str, params: Params, caller: Caller) -> Params:
         """One subscription of ours stands for all that share the line; they are counted."""
         uri = str(params.get("uri"))
         first = not self._subscribed[uri]
         if first and len(self._subscribed) >= MAX_SUBSCRIBED:
             raise UpstreamFailed(f"upstream `{self._spec.id}` has too many subscriptions; end one first")
         if first:
-            await self._run(lambda talk: _in_legacy(talk, method, params, emit))
+            await self._run(lambda talk: _in_legacy(talk, method, params, caller))
         self._subscribed[uri] += 1
         self._heed(changed=first)
         return {}
 
-    async def _unsubscribe(self, method: str, params: Params, emit: Emit) -> Params:
+    async def _unsubscribe(self, method: str, params: Params, caller: Caller) -> Params:
         uri = str(params.get("uri"))
         last = self._subscribed[uri] == 1
         self._subscribed[uri] -= 1
         self._subscribed = +self._subscribed
         self._heed(changed=last)
         if last and self._talk is not None:
-            await self._run(lambda talk: _in_legacy(talk, method, params, emit))
+            await self._run(lambda talk: _in_legacy(talk, method, params, caller))
         return {}
 
     def _heed(self, *, changed: bool) -> None:
@@ -356,13 +356,13 @@ class Line:
 
 async def _subscribe_again(talk: Conversation, uri: str) -> None:
     with contextlib.suppress(UpstreamError):  # what is no longer there cannot change
-        await talk.request("resources/subscribe", {"uri": uri}, quiet)
+        await talk.request("resources/subscribe", {"uri": uri}, QUIET)
 
 
-async def _in_legacy(talk: Conversation, method: str, params: Params, emit: Emit) -> Params:
+async def _in_legacy(talk: Conversation, method: str, params: Params, caller: Caller) -> Params:
     """The modern era has no such request: there, the stream of events says what is wanted."""
     if talk.terms is not None and talk.terms.era is Era.MODERN:
         if offers(talk.terms.capabilities, "resources", "subscribe"):
             return {}
         raise UpstreamError(METHOD_NOT_FOUND, "the server offers no subscriptions")
-    return await talk.request(method, params, emit)
+    return await talk.request(method, params, caller)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.base import Catalogue, Event, Item, UpstreamError, UpstreamSpec
-from connectors.conversation import METHOD_NOT_FOUND, Conversation, quiet
+from connectors.base import QUIET, Catalogue, Event, Item, UpstreamError, UpstreamSpec
+from connectors.conversation import METHOD_NOT_FOUND, Conversation
 from gateway.errors import UpstreamFailed
 from gateway.mcp.terms import Kind, Params
 from gateway.policy.terms import Json, Tool
@@ -77,7 +77,7 @@ async def _entries(talk: Conversation, each: _List) -> list[Json] | None:
     params: Params = {}
     for _ in range(MAX_PAGES):
         try:
-            page = await talk.request(each.method, params, quiet)
+            page = await talk.request(each.method, params, QUIET)
         except UpstreamError as error:
             _LOG.info("upstream `%s` answered `%s` with error %d", talk.name, each.method, error.code)
             return [] if error.code == METHOD_NOT_FOUND else None

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from connectors.base import Catalogue, Change, Connection, Emit, Event, Sharing, UpstreamSpec
+from connectors.base import Caller, Catalogue, Change, Connection, Event, Sharing, UpstreamSpec
 from connectors.egress import Egress
 from connectors.event_stream import EventStream
 from connectors.http_messages import exceptions_of
@@ -137,9 +137,9 @@ class _Connection:
     def era(self) -> Era:
         return self._upstream.line(self._principal).era
 
-    async def send(self, method: str, params: Params, emit: Emit) -> Params:
+    async def send(self, method: str, params: Params, caller: Caller) -> Params:
         """Raises ``UpstreamError``, ``UpstreamFailed``."""
-        return await self._upstream.line(self._principal).request(method, params, emit)
+        return await self._upstream.line(self._principal).request(method, params, caller)
 
 
 def transport_of(spec: UpstreamSpec, egress: Egress) -> Transport:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Emit
+from connectors.base import Caller, Unasked
 from gateway.audit import AuditEntry
 from gateway.audit.masking import keyed_hash
 from gateway.catalogue import Directory, Server
@@ -128,8 +128,8 @@ class Door:
         kept = {"identities": now.identities, "policy": now.policy, "confirmed_at_ms": now.confirmed_at_ms}
         self.follower.current = Snapshot(**{**kept, **changed})
 
-    async def handle(self, email: str, call: Call, *, emit: Emit | None = None) -> Params:
-        return await self.pipeline.handle(call, self.person(email), ORIGIN, emit or self.heard.append)
+    async def handle(self, email: str, call: Call, *, caller: Caller | None = None) -> Params:
+        return await self.pipeline.handle(call, self.person(email), ORIGIN, caller or Unasked(self.heard.append))
 
     async def ask(self, email: str, method: str, **params: Any) -> Params:
         """``handle`` for the call that ``tests.builders.call`` builds."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.base import Catalogue, Change, Emit, Event, Item
+from connectors.base import Caller, Catalogue, Change, Event, Item
 from gateway.audit import AuditEntry
 from gateway.mcp.terms import Era, Kind, Params
 from gateway.policy.terms import Tool
@@ -19,7 +19,7 @@ class Sent:
     owner: str
     method: str
     params: Params
-    emit: Emit
+    caller: Caller
 
 
 def echo(sent: Sent) -> Params:
@@ -128,8 +128,8 @@ class FakeConnection:
     def era(self) -> Era:
         return self.connector.era
 
-    async def send(self, method: str, params: Params, emit: Emit) -> Params:
-        sent = Sent(self.principal, self.owner, method, params, emit)
+    async def send(self, method: str, params: Params, caller: Caller) -> Params:
+        sent = Sent(self.principal, self.owner, method, params, caller)
         self.connector.sent.append(sent)
         answer = self.connector.answer(sent)
         return answer if isinstance(answer, dict) else await answer

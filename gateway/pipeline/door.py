@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from connectors.base import Change, Emit, Event, UpstreamError
+from connectors.base import Caller, Change, Event, UpstreamError
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
@@ -110,7 +110,7 @@ class Pipeline:
         if not follows:
             raise Unavailable(f"the policy here is version {self.version}, not yet {version}; try again later")
 
-    async def handle(self, call: Call, subject: Subject, origin: Origin, emit: Emit) -> Params:
+    async def handle(self, call: Call, subject: Subject, origin: Origin, caller: Caller) -> Params:
         """The ``result`` of a call in the client's era (``{}`` for what expects none). Leaves one audit entry.
 
         For ``subscriptions/listen`` it is the part of the wish that will be served. Raises ``Refusal``, but not
@@ -118,7 +118,7 @@ class Pipeline:
         """
         passage = self._enter(call, subject, origin)
         try:
-            return await self._pass(call, subject, origin, emit, passage)
+            return await self._pass(call, subject, origin, caller, passage)
         except asyncio.CancelledError:
             passage.outcome = "cancelled"
             raise
@@ -172,7 +172,7 @@ class Pipeline:
         judge = self._judge(self._follower.current.policy, subject, domain, self._now(), "")
         await self._steps.release(judge, uris)
 
-    async def _pass(self, call: Call, subject: Subject, origin: Origin, emit: Emit, passage: Passage) -> Params:
+    async def _pass(self, call: Call, subject: Subject, origin: Origin, caller: Caller, passage: Passage) -> Params:
         snapshot = self._follower.current
         policy = snapshot.policy
         passage.policy, passage.readable = policy.version, policy.readable
@@ -189,7 +189,7 @@ class Pipeline:
             self._count(judge, passage)
         if not isinstance(call.message, Request):
             return {}
-        return await self._steps.take(Way(call, call.message, subject, emit, judge, passage))
+        return await self._steps.take(Way(call, call.message, subject, caller, judge, passage))
 
     def _beside(self, passage: Passage) -> None:
         """Show a decision to those who look on; it stands already."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.base import Emit, UpstreamError
+from connectors.base import QUIET, Caller, UpstreamError
 from gateway.catalogue import Directory
 from gateway.catalogue.views import Offer
 from gateway.errors import InvalidArguments, NotConnected, Refusal, Unknown, UpstreamFailed
@@ -43,14 +43,21 @@ class Way:
     call: Call
     request: Request
     subject: Subject
-    emit: Emit
+    caller: Caller
     judge: Judge
     passage: Passage
+
+    @property
+    def capabilities(self) -> Params:
+        return self.caller.capabilities
 
     def tell(self, notification: Notification) -> None:
         """Pass on what the server behind us says meanwhile, as far as this call may hear it."""
         if eras.may_say(notification, self.call):
-            self.emit(notification)
+            self.caller.tell(notification)
+
+    async def ask(self, method: str, params: Params) -> Params:
+        return await self.caller.ask(method, params)
 
 
 class Steps:
@@ -93,7 +100,7 @@ class Steps:
                 continue
             try:
                 connection = await offer.connector.open(judge.subject.name, judge.owner(offer))
-                await connection.send("resources/unsubscribe", {"uri": uri}, _unheard)
+                await connection.send("resources/unsubscribe", {"uri": uri}, QUIET)
             except (UpstreamError, Refusal) as failure:
                 log.info("`%s`: a subscription could not be ended: %s", offer.connector.id, failure)
 
@@ -211,7 +218,7 @@ class Steps:
 
     async def _send(self, way: Way, offer: Offer, owner: str, method: str, params: Params) -> Params:
         connection = await offer.connector.open(way.subject.name, owner)
-        result = await connection.send(method, eras.to_upstream(params), way.tell)
+        result = await connection.send(method, eras.to_upstream(params), way)
         if result.get("isError") is True:
             way.passage.outcome = "tool_error"
         return self.shaped(result, way.call)
@@ -223,7 +230,3 @@ class Steps:
 
     def shaped(self, result: Params, call: Call) -> Params:
         return eras.to_client(result, call, server_info=self._server_info)
-
-
-def _unheard(_: Notification) -> None:
-    """Nobody listens to what a server says while a subscription is ended."""

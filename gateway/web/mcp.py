@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.base import UpstreamError
+from connectors.base import QUIET, Unasked, UpstreamError
 from gateway.errors import Malformed, Refusal, Unknown
 from gateway.identity import offered
 from gateway.mcp import calls, eras, jsonrpc
@@ -167,7 +167,7 @@ class _Exchange:
         if not isinstance(message, Request):
             if self.session and isinstance(message, Notification) and message.method == "notifications/cancelled":
                 self.session.cancel(message.params.get("requestId"))
-            await self.at.pipeline.handle(call, subject, self.origin, say)
+            await self.at.pipeline.handle(call, subject, self.origin, Unasked(say))
             return None, None
         return await respond(
             self.at.pipeline,
@@ -220,7 +220,7 @@ class _Exchange:
         if not isinstance(message, Request):
             raise Malformed("subscriptions/listen is a request")
         judged = (POLICY, self.at.pipeline.version.encode())
-        honoured: Params = await self.at.pipeline.handle(call, subject, self.origin, lambda _: None)
+        honoured: Params = await self.at.pipeline.handle(call, subject, self.origin, QUIET)
         uris = honoured.get("resourceSubscriptions")
         followed = frozenset(map(str, uris)) if isinstance(uris, list) else frozenset()
         stream = Stream(subject, self.domain, asked_by(message.id, honoured), followed)
@@ -285,7 +285,7 @@ async def respond(
             say(notification)
 
     try:
-        result = await pipeline.handle(call, subject, origin, heard)
+        result = await pipeline.handle(call, subject, origin, Unasked(heard))
         if session is not None:
             sessions.succeeded(session, request)
         return Response(request.id, result=result), None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from connectors.base import Unasked
 from gateway.errors import Malformed, Refusal, Unauthenticated, Unknown
 from gateway.identity import INVALID, missing, offered
 from gateway.mcp import calls, events, jsonrpc
@@ -133,7 +134,7 @@ class SseEndpoint:
         if isinstance(message, Notification) and message.method == "notifications/cancelled":
             session.cancel(message.params.get("requestId"))
         with suppress(Refusal):  # nobody waits for it, and the pipeline has put it on record
-            await self.pipeline.handle(call, session.subject, origin, stream.push)
+            await self.pipeline.handle(call, session.subject, origin, Unasked(stream.push))
 
     async def _answer(self, call: Call, request: Request, session: Session, stream: Stream, origin: Origin) -> None:
         try:

@@ -7,8 +7,7 @@ import secrets
 import pytest
 import pytest_asyncio
 
-from connectors.base import Change, Event, Sharing, UpstreamError
-from connectors.conversation import quiet
+from connectors.base import QUIET, Change, Event, Sharing, Unasked, UpstreamError
 from connectors.egress import Egress
 from connectors.upstream import Upstream
 from gateway.errors import UpstreamFailed
@@ -47,16 +46,16 @@ async def opened(request, everything):
     await egress.close()
 
 
-async def send(kind, method, params, emit=quiet):
+async def send(kind, method, params, caller=QUIET):
     upstream, _, _ = kind
     connection = await upstream.open("user:a", "user:a")
     async with asyncio.timeout(20):
-        return await connection.send(method, params, emit)
+        return await connection.send(method, params, caller)
 
 
-async def call(kind, tool, arguments=None, *, emit=quiet, meta=None):
+async def call(kind, tool, arguments=None, *, caller=QUIET, meta=None):
     params = {"name": tool, "arguments": arguments or {}} | ({"_meta": meta} if meta else {})
-    return await send(kind, "tools/call", params, emit)
+    return await send(kind, "tools/call", params, caller)
 
 
 def text(result):
@@ -116,7 +115,10 @@ async def test_many_calls_at_once_each_get_their_own_answer(kind):
 async def test_progress_is_told_with_the_clients_token(kind):
     _, _, streams = kind
     heard = []
-    assert text(await call(kind, "slow", {"steps": 3}, emit=heard.append, meta={"progressToken": "mine"})) == "3"
+    assert (
+        text(await call(kind, "slow", {"steps": 3}, caller=Unasked(heard.append), meta={"progressToken": "mine"}))
+        == "3"
+    )
     assert [(each.params["progressToken"], each.params["progress"]) for each in heard] == (
         [("mine", 1), ("mine", 2), ("mine", 3)] if streams else []
     )
@@ -124,7 +126,7 @@ async def test_progress_is_told_with_the_clients_token(kind):
 
 async def test_no_progress_is_told_to_whom_did_not_ask(kind):
     heard = []
-    await call(kind, "slow", {"steps": 2}, emit=heard.append)
+    await call(kind, "slow", {"steps": 2}, caller=Unasked(heard.append))
     assert heard == []
 
 

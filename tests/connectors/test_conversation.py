@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import UpstreamError
-from connectors.conversation import REPLIES, STRETCH, Unheard, quiet
+from connectors.base import QUIET, Unasked, UpstreamError
+from connectors.conversation import REPLIES, STRETCH, Unheard
 from connectors.transport import HttpAnswer, TransportBusy, TransportLost
 from gateway.errors import UpstreamFailed
 from gateway.mcp.terms import Notification, Request, Response
@@ -16,8 +16,8 @@ from tests.connectors.scripted import LEGACY, MODERN, Scripted, error, talking
 CALL = {"name": "echo", "arguments": {"a": 1}}
 
 
-def begin(talk, params=None, emit=quiet, method="tools/call"):
-    return asyncio.create_task(talk.request(method, params or CALL, emit))
+def begin(talk, params=None, caller=QUIET, method="tools/call"):
+    return asyncio.create_task(talk.request(method, params or CALL, caller))
 
 
 async def soon(task):
@@ -61,7 +61,7 @@ async def test_ids_are_our_own_and_never_used_twice():
     transport = Scripted({"tools/call": {}})
     talk = await talking(transport)
     for _ in range(5):
-        await talk.request("tools/call", {"name": "x", "_meta": {"progressToken": 1}}, quiet)
+        await talk.request("tools/call", {"name": "x", "_meta": {"progressToken": 1}}, QUIET)
     ids = [message.id for message in transport.sent]
     assert len(set(ids)) == 5
 
@@ -69,7 +69,7 @@ async def test_ids_are_our_own_and_never_used_twice():
 async def test_an_error_answer_is_told_as_it_is():
     talk = await talking(Scripted({"tools/call": error(-32602, "unknown tool", {"uri": "x"})}))
     with pytest.raises(UpstreamError) as caught:
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
     assert (caught.value.code, caught.value.message, caught.value.data) == (-32602, "unknown tool", {"uri": "x"})
 
 
@@ -77,12 +77,12 @@ async def test_an_error_answer_is_told_as_it_is():
 async def test_a_result_that_is_no_object_is_a_failure(result):
     talk = await talking(Scripted({"tools/call": Response(0, result)}))
     with pytest.raises(UpstreamFailed, match="without a result object"):
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
 
 
 async def test_unknown_fields_of_a_result_survive():
     result = {"content": [{"type": "x", "x-y": 1}], "x-z": {"deep": [None]}, "_meta": {"v/k": 1}}
-    assert await (await talking(Scripted({"tools/call": result}))).request("tools/call", CALL, quiet) == result
+    assert await (await talking(Scripted({"tools/call": result}))).request("tools/call", CALL, QUIET) == result
 
 
 async def test_the_modern_envelope_is_the_gateways_own():
@@ -96,7 +96,7 @@ async def test_the_modern_envelope_is_the_gateways_own():
         "traceparent": "00-1",
     }
     params = {**CALL, "_meta": theirs}
-    await talk.request("tools/call", params, quiet)
+    await talk.request("tools/call", params, QUIET)
     assert transport.sent[0].params == {
         **CALL,
         "_meta": {
@@ -116,7 +116,7 @@ async def test_a_legacy_server_gets_no_envelope():
     transport = Scripted({"tools/call": {}})
     talk = await talking(transport)
     meta = {"io.modelcontextprotocol/clientInfo": {"name": "evil"}, "io.modelcontextprotocol/logLevel": "info"}
-    await talk.request("tools/call", {**CALL, "_meta": meta}, quiet)
+    await talk.request("tools/call", {**CALL, "_meta": meta}, QUIET)
     assert transport.sent[0].params == CALL
     assert transport.how[0] == {"version": "2025-11-25", "modern": False, "name": "echo"}
 
@@ -127,7 +127,7 @@ async def test_a_legacy_server_gets_no_envelope():
 )
 async def test_what_is_asked_for_is_named_to_the_transport(method, params, name):
     transport = Scripted({method: {}})
-    await (await talking(transport)).request(method, params, quiet)
+    await (await talking(transport)).request(method, params, QUIET)
     assert transport.how[0]["name"] == name
 
 
@@ -136,7 +136,7 @@ async def test_two_clients_with_the_same_progress_token_hear_only_their_own_prog
     talk = await talking(transport)
     heard = {"a": [], "b": []}
     params = {**CALL, "_meta": {"progressToken": "same"}}
-    tasks = [begin(talk, params, heard[who].append) for who in "ab"]
+    tasks = [begin(talk, params, Unasked(heard[who].append)) for who in "ab"]
     first, second = await transport.until(2)
     tokens = [message.params["_meta"]["progressToken"] for message in (first, second)]
     assert len({*tokens, "same"}) == 3
@@ -155,7 +155,7 @@ async def test_progress_that_nobody_asked_for_is_dropped():
     transport = Scripted()
     talk = await talking(transport)
     heard = []
-    task = begin(talk, emit=heard.append)
+    task = begin(talk, caller=Unasked(heard.append))
     (message,) = await transport.until(1)
     for token in (message.id, True, str(message.id), None, 10**9, [1]):
         transport.receive(Notification("notifications/progress", {"progressToken": token, "progress": 1}))
@@ -172,11 +172,11 @@ async def test_a_log_line_belongs_to_the_request_on_whose_stream_it_came():
     transport = Scripted(http=True)
     talk = await talking(transport)
     other = []
-    waiting = begin(talk, emit=other.append)
+    waiting = begin(talk, caller=Unasked(other.append))
     (message,) = await transport.until(1)
     transport.answers["tools/call"] = log
     mine = []
-    await talk.request("tools/call", {"name": "x", "arguments": {"n": 7}}, mine.append)
+    await talk.request("tools/call", {"name": "x", "arguments": {"n": 7}}, Unasked(mine.append))
     transport.answer(message.id, {})
     await soon(waiting)
     assert [each.params["data"] for each in mine] == [7]
@@ -188,7 +188,7 @@ async def test_a_log_line_on_a_shared_stream_is_shown_only_where_all_requests_ar
     transport = Scripted()
     talk = await talking(transport, exclusive=exclusive)
     heard = []
-    task = begin(talk, emit=heard.append)
+    task = begin(talk, caller=Unasked(heard.append))
     (message,) = await transport.until(1)
     transport.receive(Notification("notifications/message", {"data": "secret"}))
     transport.answer(message.id, {})
@@ -253,7 +253,7 @@ async def test_a_request_without_an_answer_times_out_and_is_withdrawn(http):
     transport = Scripted(http=http)
     talk = await talking(transport, timeout=0.05)
     with pytest.raises(UpstreamFailed, match="did not answer in time"):
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
     assert (await transport.until(1, "notifications/cancelled"))[0].params["requestId"] == transport.sent[0].id
     assert transport.open_streams == 0
 
@@ -304,7 +304,7 @@ async def test_a_lost_transport_fails_all_that_wait(http):
         assert "status 3" in caught.value.detail
     assert talk.test_why == ["the child process ended with status 3"]
     with pytest.raises(Unheard):
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
 
 
 async def test_closing_fails_all_that_wait_and_ends_the_transport():
@@ -353,7 +353,7 @@ async def test_retiring_lets_those_who_wait_finish():
 async def test_each_http_answer_and_loss_has_its_own_meaning(terms, answer, kind, text):
     talk = await talking(Scripted({"tools/call": answer}, http=True), terms)
     with pytest.raises((UpstreamFailed, UpstreamError), match=text) as caught:
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
     assert type(caught.value) is kind
     assert "10.0.0.1" not in str(caught.value)
     assert "token abc" not in str(caught.value)
@@ -363,7 +363,7 @@ async def test_each_http_answer_and_loss_has_its_own_meaning(terms, answer, kind
 async def test_an_error_without_a_usable_code_is_garbage(code):
     talk = await talking(Scripted({"tools/call": Response(0, error={"code": code, "message": "m"})}))
     with pytest.raises(UpstreamFailed, match="garbage"):
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
 
 
 @pytest.mark.parametrize(
@@ -373,12 +373,12 @@ async def test_an_error_without_a_usable_code_is_garbage(code):
 async def test_only_complete_results_are_accepted_from_a_modern_server(terms, kind, text):
     talk = await talking(Scripted({"tools/call": {"resultType": kind, "content": []}}), terms)
     with pytest.raises(UpstreamFailed, match=text):
-        await talk.request("tools/call", CALL, quiet)
+        await talk.request("tools/call", CALL, QUIET)
 
 
 @pytest.mark.parametrize("result", [{"resultType": "complete"}, {"content": []}])
 async def test_a_modern_result_without_a_kind_is_complete(result):
-    assert await (await talking(Scripted({"tools/call": result}), MODERN)).request("tools/call", CALL, quiet) == result
+    assert await (await talking(Scripted({"tools/call": result}), MODERN)).request("tools/call", CALL, QUIET) == result
 
 
 async def test_a_modern_server_may_end_a_request_by_cancelling_it():

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from connectors.base import Sharing, UpstreamSpec
-from connectors.conversation import quiet
+from connectors.base import QUIET, Sharing, UpstreamSpec
 from connectors.line import Pace
 from connectors.transport import HttpAnswer, TransportBusy, TransportLost
 from connectors.upstream import Upstream
@@ -46,7 +45,7 @@ class Server:
 
     async def send(self, method, params):
         connection = await self.upstream.open("user:a", "user:a")
-        return await connection.send(method, params, quiet)
+        return await connection.send(method, params, QUIET)
 
     async def subscribe(self, *uris):
         for uri in uris:
@@ -145,7 +144,7 @@ async def test_all_subscriptions_are_made_again_at_once_whatever_else_is_ended_m
     await until(lambda: len(server.sessions) >= 2)
     again = await server.sessions[1].until(3, "resources/subscribe")
     assert {each.params["uri"] for each in again} == {"a://1", "a://2", "a://3"}
-    await server.upstream.line("").request("resources/unsubscribe", {"uri": "a://unknown"}, quiet)
+    await server.upstream.line("").request("resources/unsubscribe", {"uri": "a://unknown"}, QUIET)
     for each in again:
         server.sessions[1].answer(each.id, {})
     assert await server.send("tools/call", CALL) == {"fine": True}

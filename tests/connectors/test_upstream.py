@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Change, Event, Secret, Sharing, UpstreamError, UpstreamSpec
-from connectors.conversation import quiet
+from connectors.base import QUIET, Change, Event, Secret, Sharing, Unasked, UpstreamError, UpstreamSpec
 from connectors.egress import Egress
 from connectors.line import Pace
 from connectors.upstream import Upstream
@@ -37,12 +36,12 @@ async def up(spec, *, pace=QUICK, **given):
         await egress.close()
 
 
-async def call(upstream, tool, arguments=None, *, who="user:a", emit=quiet, meta=None):
+async def call(upstream, tool, arguments=None, *, who="user:a", caller=QUIET, meta=None):
     """What a tool of the raw server said."""
     connection = await upstream.open(who, upstream.owners(who)[0])
     params = {"name": tool, "arguments": arguments or {}} | ({"_meta": meta} if meta else {})
     async with asyncio.timeout(20):
-        result = await connection.send("tools/call", params, emit)
+        result = await connection.send("tools/call", params, caller)
     return json.loads(result["content"][0]["text"])
 
 
@@ -83,7 +82,7 @@ async def test_the_unknown_fields_of_results_and_definitions_pass_through():
         found = await upstream.catalogue("user:a")
         assert found.items[Kind.TOOL][0].definition["x-vendor"] == {"kept": "echo"}
         connection = await upstream.open("user:a", "user:a")
-        result = await connection.send("tools/call", {"name": "odd", "arguments": {}}, quiet)
+        result = await connection.send("tools/call", {"name": "odd", "arguments": {}}, QUIET)
     assert result["x-result"] == {"deep": [1]}
     assert result["content"] == [{"type": "text", "text": "odd", "x-block": 1}]
     assert result["_meta"] == {"vendor/x": True}
@@ -166,7 +165,9 @@ async def test_a_cancelled_call_is_cancelled_behind_us():
 async def test_progress_comes_with_the_clients_own_token():
     async with up(raw()) as upstream:
         heard = []
-        token = await call(upstream, "progress", {"steps": 3}, emit=heard.append, meta={"progressToken": "mine"})
+        token = await call(
+            upstream, "progress", {"steps": 3}, caller=Unasked(heard.append), meta={"progressToken": "mine"}
+        )
         assert token != "mine"
         assert [each.params for each in heard] == [{"progressToken": "mine", "progress": step} for step in range(3)]
 
@@ -175,7 +176,7 @@ async def test_progress_comes_with_the_clients_own_token():
 async def test_a_log_line_is_never_shown_to_whom_it_may_not_concern(sharing, shown):
     async with up(raw(sharing=sharing)) as upstream:
         heard = []
-        await call(upstream, "log", {"data": "mine"}, emit=heard.append)
+        await call(upstream, "log", {"data": "mine"}, caller=Unasked(heard.append))
     assert [each.params["data"] for each in heard] == shown
 
 
@@ -441,7 +442,7 @@ async def test_a_resource_that_is_subscribed_is_told_when_it_is_updated(era):
         upstream.watch(changes.append)
         connection = await upstream.open("user:a", "user:a")
         for _ in range(2):
-            assert await connection.send("resources/subscribe", {"uri": "raw://one"}, quiet) == {}
+            assert await connection.send("resources/subscribe", {"uri": "raw://one"}, QUIET) == {}
 
         async def heard():
             said = await call(upstream, "heard")
@@ -458,11 +459,11 @@ async def test_a_subscription_ends_with_its_last_subscriber_and_survives_a_resta
     async with up(raw("--era", "legacy")) as upstream:
         connection = await upstream.open("user:a", "user:a")
         for _ in range(2):
-            await connection.send("resources/subscribe", {"uri": "raw://one"}, quiet)
+            await connection.send("resources/subscribe", {"uri": "raw://one"}, QUIET)
         os.kill(await pid(upstream), signal.SIGKILL)
         await back(upstream)
         for count in (0, 1, 1):
-            await connection.send("resources/unsubscribe", {"uri": "raw://one"}, quiet)
+            await connection.send("resources/unsubscribe", {"uri": "raw://one"}, QUIET)
             methods = [each["method"] for each in await call(upstream, "heard")]
             assert methods.count("resources/subscribe") == 1
             assert methods.count("resources/unsubscribe") == count

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Change, Event
+from connectors.base import Change, Event, Unasked
 from gateway.errors import (
     Denied,
     InvalidArguments,
@@ -235,8 +235,8 @@ async def test_what_the_server_says_meanwhile_reaches_the_client_as_far_as_his_e
     line = Notification("notifications/message", {"level": "info", "data": "x"})
 
     def talkative(sent: Sent) -> Params:
-        sent.emit(progress)
-        sent.emit(line)
+        sent.caller.tell(progress)
+        sent.caller.tell(line)
         return {"content": []}
 
     door = Door(ALL, [slack(answer=talkative)])
@@ -285,7 +285,7 @@ async def test_a_dismissed_person_is_refused_on_the_very_next_call():
         call("initialize", protocolVersion="2025-11-25"),
     ):
         with pytest.raises(Unauthenticated):
-            await door.pipeline.handle(asked, amy, ORIGIN, door.heard.append)
+            await door.pipeline.handle(asked, amy, ORIGIN, Unasked(door.heard.append))
         assert door.last.outcome == "unauthenticated"
     assert chat.opened == []
 
@@ -295,7 +295,7 @@ async def test_a_door_that_lost_touch_with_the_store_refuses_everybody():
     amy = door.person(AMY)
     door.now += 61_000
     with pytest.raises(Unavailable):
-        await door.pipeline.handle(call("ping"), amy, ORIGIN, door.heard.append)
+        await door.pipeline.handle(call("ping"), amy, ORIGIN, Unasked(door.heard.append))
     assert (door.last.outcome, door.last.reason) == ("unavailable", Reason.STALE_POLICY)
     with pytest.raises(Unavailable):
         door.pipeline.identify(door.keys[AMY])

@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from gateway.analysis.hidden import Asking
-from gateway.analysis.recorded import recorded
+from connectors.base import Unasked
+from gateway.analysis.replay.hidden import Asking
+from gateway.analysis.replay.recorded import recorded
 from gateway.audit import AuditEntry
 from gateway.audit.masking import PIECES, hashed_value, keyed_hash
 from gateway.audit.question import key_mark
@@ -85,7 +86,7 @@ async def test_what_is_no_decision_about_one_thing_has_no_question():
     amy = door.person(AMY)
     door.now += 120_000
     with pytest.raises(Unavailable):
-        await door.pipeline.handle(call("tools/call", name="c__t"), amy, ORIGIN, door.heard.append)
+        await door.pipeline.handle(call("tools/call", name="c__t"), amy, ORIGIN, Unasked(door.heard.append))
     assert (door.last.reason, door.last.asked) == ("stale_policy", None)
 
 

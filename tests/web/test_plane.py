@@ -272,9 +272,9 @@ async def test_a_legacy_client_that_leaves_is_not_written_to_but_its_call_runs_o
     gate = asyncio.Event()
 
     async def talking(sent: Sent) -> dict[str, Any]:
-        sent.emit(Notification("notifications/progress", {"progressToken": 1, "progress": 1}))
+        sent.caller.tell(Notification("notifications/progress", {"progressToken": 1, "progress": 1}))
         await gate.wait()
-        sent.emit(Notification("notifications/progress", {"progressToken": 1, "progress": 2}))
+        sent.caller.tell(Notification("notifications/progress", {"progressToken": 1, "progress": 2}))
         return echo(sent)
 
     front = Front(Door(ALL, [slack(answer=talking)]))
