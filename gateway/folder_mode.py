@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.analysis.cases_reading import read_cases
+from gateway.analysis.cases import read_cases
 from gateway.audit import AuditEntry
 from gateway.audit.trail import EntryIds
 from gateway.manage.commit import commit_of

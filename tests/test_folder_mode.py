@@ -10,10 +10,10 @@ from gateway.follower import Follower
 from gateway.manage.policies import FolderDecides
 from gateway.manage.users import delete_user, give_role
 from gateway.records import PolicyHead
-from tests.test_follower import (
+from tests.builders import MODEL
+from tests.following import (
     KEEPER,
     LETS_NOBODY,
-    MODEL,
     RING,
     Between,
     Clock,

@@ -2,60 +2,32 @@
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from gateway.errors import Unauthenticated
 from gateway.follower import Follower
-from gateway.identity import KeyRing
 from gateway.manage.policies import apply_policy
-from gateway.manage.users import add_user, delete_user, give_role, reset_key, withdraw_role
-from gateway.policy.bundle import Bundle, bundle_hash
-from gateway.policy.rules import read
-from gateway.policy.terms import MAIN, Access, Context, Reason
+from gateway.manage.users import delete_user, give_role, reset_key, withdraw_role
+from gateway.policy.bundle import bundle_hash
+from gateway.policy.terms import MAIN, Access, Reason
 from gateway.records import ApiKey, Grant, PolicyHead
 from gateway.store.base import Changes, Unavailable
 from gateway.store.opening import open_store
-
-RING = KeyRing([("a", b"a" * 32)])
-MODEL = (Path(__file__).parents[1] / "policies" / "model.conf").read_text()
-ADA = "user:ada@example.com"
-
-
-def bundle(rows: str) -> Bundle:
-    found = read({"policies/model.conf": MODEL, "policies/rules.csv": rows})
-    assert isinstance(found, Bundle), found
-    return found
-
-
-KEEPER = "p, user:root@example.com, main, system, gateway/policy, manage, , allow\n"
-LETS_USERS = bundle(KEEPER + "p, role:user, main, self, git/*, write, , allow\n")
-LETS_NOBODY = bundle(KEEPER)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000
-
-    def __call__(self):
-        return self.now
-
-
-class Between:
-    """A store that can be told to fail, to be another one, or to answer otherwise for bundles."""
-
-    def __init__(self, store, **instead):
-        self.store = store
-        self.down = False
-        self.instead = instead
-
-    def __getattr__(self, name):
-        if self.down:
-            raise Unavailable("it is down")
-        return self.instead.get(name) or getattr(self.store, name)
+from tests.following import (
+    ADA,
+    LETS_NOBODY,
+    LETS_USERS,
+    RING,
+    Between,
+    Clock,
+    ada,
+    allowed,
+    apply,
+    running,
+    signed_in,
+    until,
+)
 
 
 @pytest.fixture
@@ -66,40 +38,6 @@ def clock():
 @pytest.fixture
 def follower(store, clock):
     return Follower(store, RING, poll_s=0.01, clock=clock)
-
-
-@asynccontextmanager
-async def running(follower):
-    task = asyncio.create_task(follower.run())
-    yield task
-    task.cancel()
-    await asyncio.wait({task})
-
-
-async def until(condition, within=5.0):
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-def allowed(follower, subject=ADA, now=1_000) -> bool:
-    access = Access(subject, MAIN, subject, "git/log", "read", Context(env={"now": now}))
-    return follower.current.policy.decide((access,)).allowed
-
-
-def signed_in(follower, issued, now=1_000) -> bool:
-    try:
-        return bool(follower.current.identities.authenticate(issued.key.reveal(), now))
-    except Unauthenticated:
-        return False
-
-
-async def ada(store, **more):
-    return await add_user(store, RING, "ada@example.com", author="operator", now=1_000, **more)
-
-
-async def apply(store, what):
-    return await apply_policy(store, what, author="operator", why="test", now=1_000)
 
 
 # -- what it follows

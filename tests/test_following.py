@@ -14,7 +14,7 @@ from gateway.policy.signature import TrustedKey, public_text, read_public, sign
 from gateway.policy.terms import Reason
 from gateway.records import PolicyHead
 from gateway.store.base import Unavailable
-from tests.test_follower import (
+from tests.following import (
     LETS_NOBODY,
     LETS_USERS,
     RING,

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from msgspec import structs
 
+from gateway.analysis.wording import in_order
 from gateway.policy.bundle import Bundle
 from gateway.policy.limits import DEFAULT, Limit, Limits
 from gateway.policy.rows import as_written
@@ -50,7 +51,7 @@ def changes(old: Bundle, new: Bundle) -> Changes:
     for identity in (_by_id, _by_columns):
         left, right, pairs = _paired(left, right, identity)
         changed += pairs
-    changed.sort(key=lambda pair: _order(pair[1]))
+    changed.sort(key=lambda pair: in_order(pair[1]))
     return Changes(tuple(right), tuple(left), tuple(changed), tuple(_texts(old, new)))
 
 
@@ -79,18 +80,18 @@ def _paired(
 ) -> tuple[list[Row], list[Row], list[tuple[Row, Row]]]:
     """What is left of both, in order of place, and the pairs with one identity (``None`` has none)."""
     waiting: defaultdict[Hashable, list[Row]] = defaultdict(list)
-    for row in sorted(old, key=_order, reverse=True):
+    for row in sorted(old, key=in_order, reverse=True):
         waiting[identity(row)].append(row)
     alone = waiting.pop(None, [])
     pairs, right = [], []
-    for row in sorted(new, key=_order):
+    for row in sorted(new, key=in_order):
         name = identity(row)
         if name is not None and waiting.get(name):
             pairs.append((waiting[name].pop(), row))
         else:
             right.append(row)
     left = [row for rows in (alone, *waiting.values()) for row in rows]
-    return sorted(left, key=_order), right, pairs
+    return sorted(left, key=in_order), right, pairs
 
 
 def _by_id(row: Row) -> Hashable:
@@ -101,10 +102,6 @@ def _by_columns(row: Row) -> Hashable:
     if isinstance(row, Link):
         return row.member, row.role
     return row.subject, row.domain, row.owner, row.object, row.action, row.effect
-
-
-def _order(row: Row) -> tuple[str, int]:
-    return row.place.file, row.place.line or 0
 
 
 def _texts(old: Bundle, new: Bundle) -> Iterable[str]:

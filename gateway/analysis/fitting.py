@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gateway.analysis.inventory import Inventory, Thing
-from gateway.analysis.lint_findings import Severity
+from gateway.analysis.severity import Severity
 from gateway.policy.conditions import Condition, parse
 from gateway.policy.misfits import Kind, Misfit, concerns, misfits
 from gateway.policy.model import act_match, dom_match, obj_match

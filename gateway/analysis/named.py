@@ -8,8 +8,7 @@ something are about something else. This file asks no policy.
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.analysis.cases import tool_of
-from gateway.analysis.inventory import Inventory, Thing
+from gateway.analysis.inventory import Inventory, Thing, tool_of
 from gateway.policy.engine import Policy
 from gateway.policy.model import USE
 from gateway.policy.rows import RESERVED

@@ -11,9 +11,9 @@ from gateway.analysis.cells import SELF, Cells, Point
 from gateway.analysis.classes import Found, about, classes, finding, lending
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.parties import Parties
-from gateway.analysis.plan_groups import in_order
 from gateway.analysis.reach import Reach
 from gateway.analysis.rights import Right, Rights
+from gateway.analysis.wording import in_order
 from gateway.policy.engine import Policy
 from gateway.policy.terms import SYSTEM, Effect, Rule
 

@@ -1,4 +1,4 @@
-"""Parties, owners and rows in words that people read. Knows names only."""
+"""Parties, owners and rows as people read them: in which words, and in which order. Knows names only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from gateway.analysis.cells import OTHERS, SELF
 from gateway.policy.model import is_subject
 from gateway.policy.rows import as_written
-from gateway.policy.terms import SYSTEM, Link, Rule
+from gateway.policy.terms import SYSTEM, Link, Place, Rule
 
 _STRANGERS: Final[Mapping[str, str]] = {
     "user:*": "every other user",
@@ -36,6 +36,16 @@ def whose_text(owner: str) -> str:
 def row_text(row: Rule | Link) -> str:
     """A row with its place, as files write it."""
     return f"{row.place}: {as_written(row)}"
+
+
+def in_order(row: Rule | Link) -> tuple[str, int]:
+    """The order in which people read rows."""
+    return reading_order(row.place)
+
+
+def reading_order(place: Place) -> tuple[str, int]:
+    """The order in which people read what stands at these places."""
+    return place.file, place.line or 0
 
 
 def some(words: Sequence[str], limit: int) -> list[str]:

@@ -6,8 +6,7 @@ against removing one. Whoever writes grants asks here and tells the maker.
 
 from collections.abc import Mapping
 
-from gateway.analysis.cases_grants import broken_by
-from gateway.analysis.cases_reading import read_cases
+from gateway.analysis.cases import broken_by, read_cases
 from gateway.analysis.inventory import Inventory
 from gateway.policy.engine import Policy
 from gateway.policy.guard import grant_problem

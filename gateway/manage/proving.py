@@ -10,10 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.analysis.cases import Cases
-from gateway.analysis.cases_reading import read_cases
-from gateway.analysis.cases_results import Result, Results
-from gateway.analysis.cases_run import run
+from gateway.analysis.cases import Cases, Result, Results, read_cases, run
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.named import named
 from gateway.analysis.plan import plan

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.analysis.cases import Cases
-from gateway.analysis.cases_form import MANY
-from gateway.analysis.cases_reading import FILES, QUESTIONS, read_cases
-from gateway.analysis.cases_results import TOLD
-from gateway.analysis.cases_run import run
-from gateway.analysis.cases_text import DEPTH, LARGEST
+from gateway.analysis.cases import Cases, read_cases, run
+from gateway.analysis.cases.form import MANY
+from gateway.analysis.cases.reading import FILES, QUESTIONS
+from gateway.analysis.cases.results import TOLD
+from gateway.analysis.cases.text import DEPTH, LARGEST
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.lint import lint
-from gateway.analysis.lint_findings import Severity
+from gateway.analysis.severity import Severity
 from gateway.policy.engine import Policy
 from gateway.policy.rules import read
 from tests.documents import blocks, tables

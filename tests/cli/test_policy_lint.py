@@ -5,10 +5,10 @@ import json
 import re
 
 from gateway.analysis.lint import Code
-from gateway.analysis.lint_conditions import EMPTY_ROOTS
-from gateway.analysis.lint_findings import SEVERITIES
-from gateway.analysis.lint_meaning import COMPARISONS
-from gateway.analysis.lint_rows import MANY
+from gateway.analysis.lint.conditions import EMPTY_ROOTS
+from gateway.analysis.lint.findings import SEVERITIES
+from gateway.analysis.lint.meaning import COMPARISONS
+from gateway.analysis.lint.rows import MANY
 from gateway.policy.possible import CAP
 from gateway.policy.roles import HOPS
 from tests.documents import ROOT, table

@@ -15,7 +15,7 @@ from gateway.policy.engine import Policy, grant_rows
 from gateway.policy.folder import read_folder
 from gateway.policy.terms import Access, Context, Tool
 from gateway.settings import load
-from tests.analysis.recording import entry
+from tests.analysis.replay.recording import entry
 from tests.cli.conftest import RULES
 
 ADA = "user:ada@example.com"

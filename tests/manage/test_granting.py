@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given
 
-from gateway.analysis.cases_reading import read_cases
-from gateway.analysis.cases_run import run
+from gateway.analysis.cases import read_cases, run
 from gateway.analysis.inventory import Inventory
 from gateway.manage.granting import grant_refusal, never_broken
 from gateway.policy.bundle import Bundle

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.analysis.cases import Cases
-from gateway.analysis.cases_reading import read_cases
-from gateway.analysis.cases_run import run
+from gateway.analysis.cases import Cases, read_cases, run
 from gateway.analysis.inventory import Inventory
 from gateway.policy.engine import Policy
 from gateway.policy.guard import managers

@@ -15,10 +15,10 @@ from gateway.policy.engine import Policy
 from gateway.policy.terms import Effect, Place, Rule
 from gateway.records import Grant
 from gateway.store.opening import open_store
+from tests.following import RING
 from tests.policy.builders import NOW
 from tests.policy.pools import ARGUMENTS
 from tests.policy.worlds import TALK, WORLD, World, row_values, talk_of, world_of
-from tests.test_follower import RING
 
 KEEPER = Rule(
     "user:root@example.com", "main", "system", "gateway/policy", "manage", "", Effect.ALLOW, Place("keeper.csv")

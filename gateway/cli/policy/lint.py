@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from gateway.analysis import lint as linting
-from gateway.analysis.lint_findings import Finding, Lint, Severity
+from gateway.analysis.lint import Finding, Lint
+from gateway.analysis.lint import lint as linted
+from gateway.analysis.severity import Severity
 from gateway.cli.inventory import things_from, tools_option
 from gateway.cli.operation import Given, now_ms, operation
 from gateway.cli.output import Failure, progress, show_json
@@ -30,7 +31,7 @@ def lint(given: Given, *, folder: Path | None, tools: str | None, grants: bool, 
     rows = asyncio.run(_given_rows(given.settings())) if grants else None
     inventory = None if tools is None else things_from(given.settings, tools)
     with progress() as told:
-        found = linting.lint(
+        found = linted(
             bundle,
             now=now_ms(),
             grants=rows,

@@ -9,9 +9,9 @@ from typing import Final
 import click
 
 from gateway.analysis.inventory import Inventory
+from gateway.analysis.plan import Plan
 from gateway.analysis.plan import plan as planned
-from gateway.analysis.plan_groups import Plan
-from gateway.analysis.plan_text import COLUMNS, lines, markdown, plain, summary
+from gateway.analysis.plan.text import COLUMNS, lines, markdown, plain, summary
 from gateway.cli.inventory import LIVE, inventory_of, tools_option
 from gateway.cli.operation import Given, now_ms, operation
 from gateway.cli.output import Failure, progress, show_json, show_table

@@ -11,8 +11,7 @@ from typing import Final, TypeAlias
 
 import click
 
-from gateway.analysis.hidden import Digest
-from gateway.analysis.replay import Replay, Report
+from gateway.analysis.replay import Digest, Replay, Report
 from gateway.audit import AuditEntry
 from gateway.audit.masking import hashed_value, keyed_hash
 from gateway.audit.question import key_mark

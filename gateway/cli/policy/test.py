@@ -5,10 +5,8 @@ from pathlib import Path
 
 import click
 
-from gateway.analysis.cases_reading import read_cases
-from gateway.analysis.cases_results import Result, Results
-from gateway.analysis.cases_run import run
-from gateway.analysis.cases_words import row_words
+from gateway.analysis.cases import Result, Results, read_cases, run
+from gateway.analysis.cases.words import row_words
 from gateway.analysis.inventory import Inventory
 from gateway.cli.inventory import things_from, tools_option
 from gateway.cli.operation import Given, now_ms

@@ -7,7 +7,7 @@ import click
 
 from gateway.analysis.fitting import Remark, unfitting, unknown_connectors
 from gateway.analysis.inventory import Inventory
-from gateway.analysis.lint_findings import Severity
+from gateway.analysis.severity import Severity
 from gateway.cli.inventory import LIVE, things_from, tools_option
 from gateway.cli.operation import Given
 from gateway.cli.output import Failure, failed, progress, show_json
