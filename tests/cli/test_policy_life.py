@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from gateway.cli.inventory import written
 from gateway.manage.policies import policy_in_force
 
 KEEPER = "p, role:security, main, system, gateway/policy, manage, , allow\n"
@@ -345,9 +346,14 @@ def test_production_with_a_trusted_key_serves_nothing_unsigned(site, policy, pro
     trusting = (site.root / "config" / "ostiary.toml").read_text()
     site.write("config/ostiary.toml", PRODUCTION)
     site.fine("policy", "apply", policy(), "--why", "first", **SECRET)
+    (site.root / "things.json").write_bytes(written({}))
     site.write("config/ostiary.toml", trusting)
     assert "policy 1: it is not signed" in site.wrong("policy", "serve-check", **SECRET)
+    for question in (("who-can", "git/git_log", "read"), ("plan", policy())):
+        told = site.wrong("policy", *question, "--tools", str(site.root / "things.json"), **SECRET)
+        assert "policy 1 decides nowhere: it is not signed" in told
     site.fine("policy", "apply", policy(), "--why", "signed", "--sign", production, **SECRET)
+    site.fine("policy", "plan", policy(), "--tools", str(site.root / "things.json"), **SECRET)
     assert "would serve" in site.fine("policy", "serve-check", **SECRET)
 
 

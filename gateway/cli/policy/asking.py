@@ -18,6 +18,7 @@ from gateway.policy.engine import Policy
 from gateway.policy.rows import as_written
 from gateway.policy.signature import distrust
 from gateway.policy.terms import Link, Rule
+from gateway.records import PolicyHead
 from gateway.settings import Mode, Settings
 from gateway.store.base import Store
 
@@ -56,8 +57,7 @@ async def _asked(store: Store, settings: Settings, folder: Path | None) -> Polic
     changes = await store.changes(0)
     rows = rows_of(changes.grants)
     if folder is None and in_force is not None:
-        if sentence := distrust(in_force.head.signature, in_force.head.bundle, settings.trusted_keys):
-            raise Failure(f"policy {in_force.head.version} decides nowhere: {sentence}")
+        refuse_untrusted(in_force.head, settings)
         return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")
     return _of_folder(settings, folder, rows)
 
@@ -68,6 +68,12 @@ def _of_folder(settings: Settings, folder: Path | None, rows: Sequence[Rule | Li
         raise Failure("no policy is in force, so everything is denied; `ostiary policy apply DIR` applies one")
     chosen = folder or settings.policy_folder
     return Policy.build(valid_bundle(chosen, "not valid"), rows, f"{chosen.resolve().name}/")
+
+
+def refuse_untrusted(head: PolicyHead, settings: Settings) -> None:
+    """Raises ``Failure`` for a version that no node takes, because no trusted key signed it."""
+    if sentence := distrust(head.signature, head.bundle, settings.trusted_keys):
+        raise Failure(f"policy {head.version} decides nowhere: {sentence}")
 
 
 def valid_bundle(folder: Path, otherwise: str) -> Bundle:

@@ -15,7 +15,7 @@ from gateway.analysis.plan.text import COLUMNS, lines, markdown, plain, summary
 from gateway.cli.inventory import LIVE, inventory_of, tools_option
 from gateway.cli.operation import Given, now_ms, operation
 from gateway.cli.output import Failure, progress, show_json, show_table
-from gateway.cli.policy.asking import folder_path, json_option, valid_bundle
+from gateway.cli.policy.asking import folder_path, json_option, refuse_untrusted, valid_bundle
 from gateway.manage.policies import policy_in_force, policy_of
 from gateway.manage.proving import living
 from gateway.policy.bundle import Bundle
@@ -95,7 +95,7 @@ def plan(
 
 async def _compared(settings: Settings, folder: str, bundle: Bundle, against: int | None, tools: str) -> Compared:
     async with operation(settings, "policy.plan", "gateway/policy", "inspect", folder=folder) as desk:
-        version, old = await _stored(desk.store, against)
+        version, old = await _stored(desk.store, settings, against)
         grants = living((await desk.store.changes(0)).grants, desk.now)
         inventory = await inventory_of(settings, desk.store, tools)
     # without a bundle nothing is allowed, whatever was granted
@@ -103,12 +103,16 @@ async def _compared(settings: Settings, folder: str, bundle: Bundle, against: in
     return Compared(version, before, Policy.build(bundle, grants, f"{folder}/"), inventory)
 
 
-async def _stored(store: Store, against: int | None) -> tuple[int, Bundle | None]:
-    """A version and its bundle; 0 and none when nothing was applied yet. Raises ``Failure``."""
+async def _stored(store: Store, settings: Settings, against: int | None) -> tuple[int, Bundle | None]:
+    """A version and its bundle; 0 and none when nothing was applied yet. Raises ``Failure``, for the newest also
+    when it decides nowhere.
+    """
     try:
         found = await policy_in_force(store) if against is None else await policy_of(store, against)
     except NotFound as missing:
         raise Failure(f"not planned: {missing}") from None
+    if found is not None and against is None:
+        refuse_untrusted(found.head, settings)
     return (0, None) if found is None else (found.head.version, found.bundle)
 
 
