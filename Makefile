@@ -42,7 +42,7 @@ bench: .venv/.test .envs/upstreams/.ready
 
 bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.policy
-	$(RUN)/python -m benchmarks.plan
+	$(RUN)/python -m benchmarks.analysis
 
 clean:
 	rm -rf .venv .envs tests/clients/node_modules

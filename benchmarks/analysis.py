@@ -1,4 +1,4 @@
-"""How long a plan takes on a large policy, change by change, and how long who-can and what-can take.
+"""How long it takes to look at a large policy as a whole: plan, who-can and what-can, lint, replay.
 
 `make bench-policy` prints it, after the engine's own numbers. The policies are built before: that is not counted.
 Times are seconds of this process's CPU; each bar stands beside what was measured.
@@ -13,16 +13,27 @@ from typing import Final, TypeVar
 
 from benchmarks.policy_data import CONNECTORS, NOW, VERBS, Made, make, needed
 from gateway.analysis.inventory import Inventory, Thing
+from gateway.analysis.lint import lint
 from gateway.analysis.plan import plan
+from gateway.analysis.replay import Replay, Report
 from gateway.analysis.who import Who
+from gateway.audit import AuditEntry
+from gateway.audit.masking import hashed_value, keyed_hash
+from gateway.audit.question import key_mark
+from gateway.mcp.terms import Kind
+from gateway.pipeline.passage import Origin, Passage
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy
-from gateway.policy.terms import MAIN, Effect, Link, Place, Rule, Subject, Tool
+from gateway.policy.terms import MAIN, Access, Effect, Link, Place, Rule, Subject, Tool
 
 T = TypeVar("T")
 
 ROWS: Final = 100_000
 ASKED: Final = 200
+DECISIONS: Final = 100_000
+DIFFERENT: Final = 5_000
+"""Of the recorded decisions: people and programs ask the same again and again."""
+HASHED: Final = keyed_hash(b"k" * 32)
 HERE: Final = Place("changed.csv", 1)
 """Where the rows of a change stand."""
 
@@ -55,7 +66,7 @@ def changes(made: Made) -> Iterator[Change]:
 
 
 def main() -> None:
-    made = make(ROWS)
+    made = make(ROWS, questions=DIFFERENT)
     things, before = inventory(made), Policy.build(made.bundle, (), "before")
     print(
         f"{len(made.users):,} users, {len(made.servers)} servers, {len(VERBS) * len(CONNECTORS)} tools, {ROWS:,} rows"
@@ -67,6 +78,9 @@ def main() -> None:
         cells = f"{found.widened:,} widened, {found.narrowed:,} narrowed, {len(found.groups)} groups"
         print(f"plan: {change.name:45} {took:6.2f} s (bar {change.bar_s:2} s)  {cells}")
     _reading(made, Who(before, things, NOW))
+    took, found = _timed(lambda: lint(made.bundle, now=NOW, inventory=things))
+    print(f"lint: {took:.2f} s (bar 15 s)  {len(found.findings):,} findings")
+    _replaying(made, before)
 
 
 def _reading(made: Made, who: Who) -> None:
@@ -79,6 +93,37 @@ def _reading(made: Made, who: Who) -> None:
         asked = [(tool, random.choice(made.servers), random.choice(made.users)) for tool in tools]
         times = sorted(_timed(lambda ask=ask, words=words: ask(*words))[0] * 1000 for words in asked)
         print(f"{name}: p50 {median(times):.2f} ms, p95 {times[-ASKED // 20]:.2f} ms (bar 20 ms)")
+
+
+def _replaying(made: Made, policy: Policy) -> None:
+    """What was recorded under ``policy`` is asked of one that takes a right away."""
+    bundle = Bundle(made.bundle.model, (*made.bundle.rules, _deny("*")), made.bundle.links)
+    replay = Replay(
+        Policy.build(bundle, (), "candidate"), {key_mark(HASHED): lambda value: hashed_value(value, HASHED)}
+    )
+    entries = [
+        _recorded(number, access, policy) for number, access in enumerate(made.accesses * (DECISIONS // DIFFERENT))
+    ]
+
+    def work() -> Report:
+        for entry in entries:
+            replay.take(entry)
+        for version in replay.doubted:
+            replay.confirm(version, policy)
+        return replay.report()
+
+    took, found = _timed(work)
+    told = f"{found.same:,} the same, {found.narrowed} narrowed, {found.not_decided} not decided"
+    print(f"replay of {len(entries):,} decisions, {DIFFERENT:,} different: {took:.2f} s (bar 5 s)  {told}")
+
+
+def _recorded(number: int, access: Access, policy: Policy) -> AuditEntry:
+    passage = Passage(f"{number:09}", NOW, Origin("127.0.0.1"), access.domain, "tools/call", Subject(access.subject))
+    passage.policy, passage.readable, passage.readable_claims = policy.version, policy.readable, policy.readable_claims
+    passage.object, passage.action, passage.owner = access.object, access.action, access.owner
+    passage.kind, passage.arguments = Kind.TOOL, access.context.args or {}
+    passage.judged(policy, (access,), policy.decide((access,)))
+    return passage.entry(HASHED, "")
 
 
 def _thing(connector: str, verb: str) -> Thing:
