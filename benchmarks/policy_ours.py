@@ -227,14 +227,15 @@ def longest_slice(body: bytes) -> float:
 
 
 def longest_of(work: Slices[T]) -> tuple[float, T]:
-    longest = 0
-    while True:
+    longest, found = 0, []
+    while not found:
         before = time.thread_time_ns()
         try:
             next(work)
         except StopIteration as done:
-            return longest / 1e6, done.value
+            found.append(done.value)
         longest = max(longest, time.thread_time_ns() - before)
+    return longest / 1e6, found[0]
 
 
 async def stalls(body: bytes) -> dict[str, float]:

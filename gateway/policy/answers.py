@@ -39,16 +39,26 @@ class Answer(Struct, gc=False):
 
     @classmethod
     def over(cls, rows: Sequence[Row], *, judged: bool = False) -> "Answer":
-        """``rows`` stand in Casbin's order."""
-        if not rows:
-            return cls((), (), (), (Reason.NO_RULE, None), judged)
-        denies, allows = _parted(rows)
-        denying, denied = _until_certain(denies)
-        if denied is not None:
-            return cls(tuple(rows), denying, (), (Reason.DENIED, denied), judged)
-        allowing, allowed = _until_certain(allows)
-        settled = Reason.NO_RULE if allowed is None else Reason.ALLOWED
-        return cls(tuple(rows), denying, allowing, (settled, allowed), judged)
+        """``rows`` stand in Casbin's order. What comes behind a row without a condition is never asked."""
+        denies: list[Row] = []
+        allows: list[Row] = []
+        settled: Verdict = (Reason.NO_RULE, None)
+        for row in rows:
+            rule = row.rule
+            if rule.effect is not Effect.DENY:
+                break
+            if not rule.when:
+                return cls(tuple(rows), tuple(denies), (), (Reason.DENIED, rule), judged)
+            denies.append(row)
+        for row in reversed(rows):
+            rule = row.rule
+            if rule.effect is Effect.DENY:
+                break
+            if not rule.when:
+                settled = (Reason.ALLOWED, rule)
+                break
+            allows.append(row)
+        return cls(tuple(rows), tuple(denies), tuple(allows), settled, judged)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -147,14 +157,6 @@ def _parted(rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
     """The denies and the allows, both in the order of the files; ``rows`` stand in Casbin's."""
     denies = sum([row.rule.effect is Effect.DENY for row in rows])
     return rows[:denies], rows[denies:][::-1]
-
-
-def _until_certain(rows: Sequence[Row]) -> tuple[tuple[Row, ...], Rule | None]:
-    """The rows before the first one without a condition, and the rule of that one."""
-    for at, row in enumerate(rows):
-        if not row.rule.when:
-            return tuple(rows[:at]), row.rule
-    return tuple(rows), None
 
 
 def _outer(node: Node) -> Iterator[Node]:

@@ -29,7 +29,7 @@ from gateway.policy.model import model_problems
 from gateway.policy.possible import CAP
 from gateway.policy.roles import NOBODY, moment
 from gateway.policy.rules import MODEL_FILE, row_of
-from gateway.policy.schema import ANY, Schema
+from gateway.policy.schema import ANYTHING, Narrowing, Schema
 from gateway.policy.shelves import Slices, at_once
 from gateway.policy.terms import Access, Chain, Context, Decision, Json, Link, Place, Problem, Reason, Rule, Subject
 
@@ -215,7 +215,7 @@ class Policy:
         true as well when that cannot be found out in bounded time. Never raises.
         """
         try:
-            return self._possible(chain, _prepared(schema))
+            return self._possible(chain, _narrowing(schema))
         except Exception as error:  # noqa: BLE001 (deciding fails closed)
             self._tell(error)
             return False
@@ -227,7 +227,7 @@ class Policy:
         none foresees and, of every allow that goes further, its own name or an unforeseen one below its pattern.
         """
         try:
-            narrowing = _prepared(schema)
+            narrowing = _narrowing(schema)
             further = dict.fromkeys(ending for access in chain for ending in self._endings(access))
             endings = (FRESH, "", *islice(further, CAP))
             return any(self._possible(_longer(chain, each), narrowing) for each in endings) or len(further) > CAP
@@ -270,7 +270,7 @@ class Policy:
         reason, rule = self._finder.verdict(access)
         return Decision(reason is Reason.ALLOWED, reason, self.version, rule, access)
 
-    def _possible(self, chain: Chain, schema: Schema) -> bool:
+    def _possible(self, chain: Chain, narrowing: Narrowing) -> bool:
         if self.bundle is None:
             return False
         unsettled = []
@@ -282,7 +282,7 @@ class Policy:
                 unsettled.append(demand)
         if not unsettled:
             return bool(chain)
-        return self._finder.solved(unsettled, schema) is not False
+        return self._finder.solved(unsettled, narrowing) is not False
 
     def _endings(self, access: Access) -> Iterator[str]:
         """What comes after the object in the allows that go further, for whoever asks."""
@@ -302,10 +302,10 @@ class Policy:
             self._report(f"{type(error).__name__} at {last.filename}:{last.lineno}")
 
 
-def _prepared(schema: "Json | Schema") -> Schema:
+def _narrowing(schema: "Json | Schema") -> Narrowing:
     if isinstance(schema, Schema):
-        return schema
-    return ANY if schema is None else Schema(schema)
+        return schema.narrowing
+    return ANYTHING if schema is None else Schema(schema).narrowing
 
 
 def _longer(chain: Chain, ending: str) -> Chain:

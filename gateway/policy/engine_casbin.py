@@ -78,15 +78,17 @@ class Matcher:
 
 
 class _Hearing:
-    """The matcher in the form in which Casbin asks an expression, row after row; ``fitting`` are those whose columns
-    matched, whatever their conditions said.
+    """The rows of one question in the two forms that Casbin knows: the policy of its model, and an expression that is
+    asked about one after the other. ``fitting`` are those whose columns matched, whatever their conditions said.
     """
 
-    __slots__ = ("_matcher", "_rows", "fitting", "heard")
+    __slots__ = ("_matcher", "_rows", "fitting", "heard", "policy", "tokens")
 
-    def __init__(self, matcher: Matcher, rows: Sequence[Row]) -> None:
-        self._matcher = matcher
+    def __init__(self, court: "Court", rows: Sequence[Row]) -> None:
+        self._matcher = court.matcher
         self._rows = rows
+        self.tokens = court.columns
+        self.policy = [_values(row.rule) for row in rows]
         self.heard = 0
         self.fitting: list[Row] = []
 
@@ -124,10 +126,9 @@ class Court:
         """What Casbin says of a question over ``rows``, of which there is one at least: over none, plain Casbin would
         ask its matcher about a blank one.
         """
-        policy = [_values(row.rule) for row in rows]
-        hearing = _Hearing(self.matcher, rows)
-        allowed, decided = _Judgement(self, hearing, policy).enforce_ex(*asked)
-        row = next((row for row, values in zip(rows, policy, strict=True) if values is decided), None)
+        hearing = _Hearing(self, rows)
+        allowed, decided = _Judgement(self, hearing).enforce_ex(*asked)
+        row = next((row for row, values in zip(rows, hearing.policy, strict=True) if values is decided), None)
         return Heard(allowed, row, hearing.fitting + self.fitting(asked, rows[hearing.heard :]))
 
     def fitting(self, asked: Question, rows: Iterable[Row]) -> list[Row]:
@@ -178,16 +179,6 @@ class _Text:
 _MATCHER: Final = {"m": _Text}
 
 
-class _Rows:
-    """The policy assertion of Casbin's model, holding the rows of one question."""
-
-    __slots__ = ("policy", "tokens")
-
-    def __init__(self, tokens: Sequence[str], policy: Sequence[Sequence[str]]) -> None:
-        self.tokens = tokens
-        self.policy = policy
-
-
 class _Judgement(casbin.Enforcer):  # type: ignore[misc]  # Casbin is not typed
     """Casbin's own loop and effect for one question; made anew each time, so that no two share their rows.
 
@@ -198,8 +189,8 @@ class _Judgement(casbin.Enforcer):  # type: ignore[misc]  # Casbin is not typed
     fm = _Nothing
     logger = _Nothing
 
-    def __init__(self, court: Court, hearing: _Hearing, policy: Sequence[Sequence[str]]) -> None:
-        self.model = {"r": court.asked, "m": _MATCHER, "p": {"p": _Rows(court.columns, policy)}}
+    def __init__(self, court: Court, hearing: _Hearing) -> None:
+        self.model = {"r": court.asked, "m": _MATCHER, "p": {"p": hearing}}
         self.eft = court.effect
         self._hearing = hearing
 

@@ -8,7 +8,7 @@ collector (which a server may freeze).
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -20,11 +20,14 @@ from gateway.policy.layers import Layer
 from gateway.policy.model import is_subject
 from gateway.policy.possible import Demand, possible
 from gateway.policy.roles import Eras, Names, Roles, moment
-from gateway.policy.schema import Schema
+from gateway.policy.schema import Narrowing
 from gateway.policy.terms import Access, Reason
 
 REMEMBERED: Final = 10_000
 """Things of one kind."""
+
+ABSENT: Final = 100
+"""Subjects whose groups are unknown: each may be in any group, so that the names of all of them are his."""
 
 LONGEST: Final = 512
 """Characters of an object about which anything is remembered."""
@@ -42,10 +45,14 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class Memory(dict[K, V]):
-    """A bounded one: what came first goes first."""
+    """A bounded one, of ``most`` things: what came first goes first."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
 
     def put(self, key: K, value: V) -> V:
-        if len(self) >= REMEMBERED and key not in self:
+        if len(self) >= self._most and key not in self:
             del self[next(iter(self))]
         self[key] = value
         return value
@@ -61,25 +68,29 @@ class NoMemory(Memory[K, V]):
 class Finder:
     """What the layers of a snapshot say, by the matcher of ``model`` (a checked one; ``""``: nothing is asked)."""
 
+    _memory: ClassVar[type[Memory[Any, Any]]] = Memory
+
     def __init__(self, model: str, layers: tuple[Layer, Layer]) -> None:
         files, grants = self._layers = layers
         self.condition = _reading(files.conditions, grants.conditions)
-        self._eras = Eras({*files.facts.expiries, *grants.facts.expiries})
+        self._eras = Eras(files.ends, grants.ends)
         self.roles = Roles((files.links, grants.links), (*files.facts.groups, *grants.facts.groups), self._eras)
         self._court = Court(model, self.condition) if model else None
-        self._known: Memory[Key, Known] = self._memory()
-        self._answers: Memory[Key, Answer] = self._memory()
-        self._demands: Memory[Demand, Demand] = self._memory()
-        self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory()
-        self.classes: Memory[Key, str] = self._memory()
+        self._known: Memory[Key, Known] = self._memory(REMEMBERED)
+        self._absent: Memory[Key, Known] = self._memory(ABSENT)
+        self._answers: Memory[Key, Answer] = self._memory(REMEMBERED)
+        self._demands: Memory[Demand, Demand] = self._memory(REMEMBERED)
+        self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory(REMEMBERED)
+        self.classes: Memory[Key, str] = self._memory(REMEMBERED)
 
     def known(self, name: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Known:
         """Who ``name`` is in ``domain``, at ``now`` in ms since the epoch; ``None`` is unknown."""
         key = (name, domain, groups, self._eras.at(now))
-        if (known := self._known.get(key)) is not None:
+        memory = self._absent if groups is None else self._known
+        if (known := memory.get(key)) is not None:
             return known
         names = self.roles.names(name, domain, groups, now)
-        return self._known.put(key, Known(names, tuple(layer.index.of(names.all, domain) for layer in self._layers)))
+        return memory.put(key, Known(names, tuple(layer.index.of(names.deny, domain) for layer in self._layers)))
 
     def verdict(self, access: Access) -> Verdict:
         """The decision on one access: at first Casbin's own, by its loop and effect over the rows that can match; then
@@ -104,18 +115,15 @@ class Finder:
         asked = question(access, known.names)
         return self._kept(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
 
-    def solved(self, demands: Sequence[Demand], schema: Schema) -> bool | None:
+    def solved(self, demands: Sequence[Demand], narrowing: Narrowing) -> bool | None:
         """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
         them.
         """
         same = [self._demands.get(each) or self._demands.put(each, each) for each in demands]
-        key = frozenset(same), schema.digest  # the same demands, so that finding the key compares no trees
+        key = frozenset(same), narrowing.digest  # the same demands, so that finding the key compares no trees
         with suppress(KeyError):
             return self._solutions[key]
-        return self._solutions.put(key, possible(tuple(key[0]), schema.value))
-
-    def _memory(self) -> Memory[Any, Any]:
-        return Memory()
+        return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))
 
     def _key(self, access: Access) -> Key:
         """All of a question that the rows which fit it depend on."""
@@ -153,8 +161,7 @@ class Finder:
 class PlainFinder(Finder):
     """The fallback, without an index and without a memory: whatever they may be wrong about, this is not."""
 
-    def _memory(self) -> Memory[Any, Any]:
-        return NoMemory()
+    _memory = NoMemory
 
     def _candidates(self, access: Access, known: Known) -> Sequence[Row]:  # noqa: ARG002 (whoever asks)
         """All living rows."""

@@ -36,8 +36,13 @@ class Row(Struct, frozen=True, gc=False):
         return self.rule.effect is Effect.DENY if now is None else now < expires
 
 
-Found: TypeAlias = tuple[Row, ...] | dict[str, tuple[Row, ...]]
+ByObject: TypeAlias = dict[str, tuple[Row, ...]]
+
+Found: TypeAlias = tuple[Row, ...] | ByObject
 """The rows of one subject in one domain: few of them, or many by their objects."""
+
+JOINED: Final = 64
+"""So many rows of one who asks are put by their objects for him: more would cost memory for everybody remembered."""
 
 
 class Patterns(Struct, frozen=True):
@@ -78,7 +83,11 @@ class Index(Struct, frozen=True):
     def of(self, names: frozenset[str], domain: str) -> list[Found]:
         """All rows of whoever is known under ``names`` in ``domain``, each once."""
         there = [rows for each in domains_for(domain) if (rows := self.subjects.get(each))]
-        return [rows[name] for rows in there for name in rows.keys() & names]
+        found = [rows[name] for rows in there for name in rows.keys() & names]
+        few = [row for rows in found if type(rows) is tuple for row in rows]
+        if not few or len(few) > JOINED:
+            return found
+        return [_joined(few), *[rows for rows in found if type(rows) is dict]]
 
     def find(self, found: Iterable[Found], object: str) -> list[Row]:
         """Every row of ``found`` that could match ``object``."""
@@ -137,6 +146,15 @@ def _packed(rows: Sequence[Row]) -> Found:
     for row in rows:
         objects.setdefault(row.rule.object, []).append(row)
     return {each: tuple(alike) for each, alike in objects.items()}
+
+
+def _joined(few: Iterable[Row]) -> ByObject:
+    """Rows by their objects, as fast as that goes for few."""
+    objects: ByObject = {}
+    for row in few:
+        object = row.rule.object
+        objects[object] = (*objects[object], row) if object in objects else (row,)
+    return objects
 
 
 def _allows(rows: Iterable[Row]) -> list[Row]:

@@ -68,13 +68,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Layer:
-    """Rows and links; those of grants stand in ``entries`` too, by their keys."""
+    """Rows and links; those of grants stand in ``entries`` too, by their keys. ``ends`` are the moments at which
+    something expires, sorted.
+    """
 
     index: Index = field(default_factory=lambda: Index({}, {}))
     links: Links = field(default_factory=dict)
     conditions: Mapping[str, Condition] = field(default_factory=lambda: {"": ALWAYS})
     facts: Facts = field(default_factory=Facts)
     entries: Mapping[str, Row | Link] = field(default_factory=dict)
+    ends: Sequence[int] = ()
 
     @classmethod
     def building(cls, rules: Iterable[Rule], links: Iterable[Link], problems: list[Problem]) -> "Slices[Layer]":
@@ -96,7 +99,7 @@ class Layer:
             if at % SLICE == 0:
                 yield
         shelf: Links = yield from packed(given, tuple)
-        return cls((yield from index.filled()), shelf, conditions, facts)
+        return cls((yield from index.filled()), shelf, conditions, facts, ends=sorted(facts.expiries))
 
     def changed(self, fresh: Mapping[str, Rule | Link], drop: Iterable[str]) -> "Layer":
         """The layer with these entries instead of those of the same keys, and without those of ``drop``.
@@ -105,10 +108,11 @@ class Layer:
         """
         problems: list[Problem] = []
         conditions = dict(self.conditions)
+        gone = dict.fromkeys((*fresh, *drop))
         added = {key: _entry(key, item, conditions, problems) for key, item in fresh.items()}
         if problems:
             raise BadPolicy(problems)
-        removed = [self.entries[key] for key in dict.fromkeys((*fresh, *drop)) if key in self.entries]
+        removed = [self.entries[key] for key in gone if key in self.entries]
         facts = self.facts.copy()
         for item in removed:
             facts.count(item, -1)
@@ -118,7 +122,7 @@ class Layer:
             if isinstance(item, Row) and item.rule.when and item.rule.when not in facts.conditions:
                 conditions.pop(item.rule.when, None)
         entries = dict(self.entries)
-        for key in drop:
+        for key in gone:
             entries.pop(key, None)
         entries.update(added)
         more, less = added.values(), removed
@@ -128,6 +132,7 @@ class Layer:
             conditions,
             facts,
             entries,
+            sorted(facts.expiries),
         )
 
     @property

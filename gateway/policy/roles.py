@@ -5,7 +5,7 @@ This file knows links and names only, no rows. A ``Roles`` never changes; what i
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, TypeAlias
 
@@ -30,15 +30,11 @@ MEMBER: Final = attrgetter("domain", "member")
 
 class Names(Struct, frozen=True, gc=False):
     """The names under which an allow and a deny find a subject. They differ only where something is unknown:
-    then ``allow`` holds what is certain and ``deny`` what is possible.
+    then ``allow`` holds what is certain and ``deny`` what is possible, which is more.
     """
 
     allow: frozenset[str]
     deny: frozenset[str]
-
-    @property
-    def all(self) -> frozenset[str]:
-        return self.allow if self.allow is self.deny else self.allow | self.deny
 
 
 def moment(context: Context) -> int | None:
@@ -48,18 +44,18 @@ def moment(context: Context) -> int | None:
 
 
 class Eras:
-    """Time cut at every expiry: within one era, no row and no role comes to its end."""
+    """Time cut at every expiry: within one era, no row and no role comes to its end. Each of ``ends`` is sorted."""
 
     UNKNOWN: Final = -1
 
-    def __init__(self, expiries: Iterable[int]) -> None:
-        self._expiries = sorted(expiries)
+    def __init__(self, *ends: Sequence[int]) -> None:
+        self._ends = [each for each in ends if each]
 
     def at(self, now: int | None) -> int:
         """The number of the era of ``now``, ``UNKNOWN`` when that is unknown and makes a difference."""
-        if not self._expiries:
+        if not self._ends:
             return 0
-        return self.UNKNOWN if now is None else bisect_right(self._expiries, now)
+        return self.UNKNOWN if now is None else sum([bisect_right(ends, now) for ends in self._ends])
 
 
 class Roles:

@@ -7,8 +7,8 @@ condition language.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from gateway.policy.model import ADMINISTRATION, LADDERS, USE
 from gateway.policy.spelling import read_name, spelled_name, spelled_uri
@@ -47,9 +47,23 @@ _RATE: Final = re.compile(r"rate:[a-z0-9][a-z0-9_-]*")
 _CONNECTOR: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
 _HOST: Final = re.compile(r"[a-z0-9._-]+")
 
+_INVISIBLE: Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of characters; a text that is printable has none of them."""
+
 _SUBJECT_SHAPES: Final = (
     "`user:EMAIL`, `end:SERVER/SUB`, `server:ID`, `role:NAME`, `group:ISSUER/NAME`, `user:*`, `end:SERVER/*` or `*`"
 )
+
+
+Check: TypeAlias = Callable[[str], str]
+"""What is wrong with a text, as a sentence; ``""`` when nothing is."""
+
+Ask: TypeAlias = Callable[[Check, str], str]
+"""What a check says of a text: whoever has many rows remembers it, because they say the same words again and again."""
+
+
+def ask(check: Check, text: str) -> str:
+    return check(text)
 
 
 def as_written(row: Rule | Link) -> str:
@@ -60,7 +74,7 @@ def as_written(row: Rule | Link) -> str:
     return f"p, {', '.join(columns)}"
 
 
-def rule_sentences(row: Sequence[str]) -> list[str]:
+def rule_sentences(row: Sequence[str], ask: Ask = ask) -> list[str]:
     """What is wrong with the seven columns of a ``p`` row, the condition left aside; empty when nothing is."""
     if len(row) != len(RULE_COLUMNS):
         return [_arity("p", len(row), RULE_COLUMNS)]
@@ -68,25 +82,25 @@ def rule_sentences(row: Sequence[str]) -> list[str]:
         return spelling
     subject, domain, owner, object, action, _, effect = row
     found = [
-        _subject(subject),
-        _domain(domain),
-        _owner(owner),
-        object_sentence(object),
-        _action(action),
-        _effect(effect),
+        ask(_subject, subject),
+        ask(_domain, domain),
+        ask(_owner, owner),
+        ask(object_sentence, object),
+        ask(_action, action),
+        ask(_effect, effect),
     ]
     sentences = [each for each in found if each]
     return sentences or list(_together(owner, object, action, effect))
 
 
-def link_sentences(row: Sequence[str]) -> list[str]:
+def link_sentences(row: Sequence[str], ask: Ask = ask) -> list[str]:
     """What is wrong with the three columns of a ``g`` row; empty when nothing is."""
     if len(row) != len(LINK_COLUMNS):
         return [_arity("g", len(row), LINK_COLUMNS)]
     if spelling := list(_spelling(LINK_COLUMNS, row)):
         return spelling
     member, role, domain = row
-    return [each for each in (_member(member), _role(role), _domain(domain)) if each]
+    return [each for each in (ask(_member, member), ask(_role, role), ask(_domain, domain)) if each]
 
 
 def object_sentence(object: str) -> str:
@@ -131,7 +145,7 @@ def _item(object: str, head: str, rest: str) -> str:
 def _spelling(columns: Sequence[str], row: Sequence[str]) -> Iterator[str]:
     """Letters that make a value look like another one: quotes, comments, other forms of the same character."""
     for column, value in zip(columns, row, strict=True):
-        if any(unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") for each in value):
+        if not value.isprintable() and any(unicodedata.category(each) in _INVISIBLE for each in value):
             yield f"{column} holds an invisible character; type it anew"
         if column == "when":
             continue

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from gateway.policy.bundle import Bundle
 from gateway.policy.conditions import ConditionError, parse
 from gateway.policy.limits import DEFAULT, Limits, read_limits
 from gateway.policy.model import model_problems
-from gateway.policy.rows import link_sentences, rule_sentences
+from gateway.policy.rows import Ask, ask, link_sentences, rule_sentences
 from gateway.policy.terms import Effect, Link, Place, Problem, Rule
 
 MODEL_FILE: Final = "model.conf"
@@ -24,8 +25,12 @@ RULES_SUFFIX: Final = ".csv"
 CASES_FOLDER: Final = "tests"
 CASES_SUFFIX: Final = ".yaml"
 
+REMEMBERED: Final = 50_000
+"""Words of one reading of which what is wrong with them is remembered."""
+
 _OPEN: Final = {"(": ")", "[": "]"}
 _SIGNS: Final = re.compile(r"[,\[\]()]")
+_BRACKET: Final = re.compile(r"[\[\]()]")
 _ANNOTATION: Final = re.compile(r"#\s*@(?P<name>[\w-]*)\s*(?P<value>.*)")
 _ABOVE_ROW: Final = ("id", "owner", "ticket", "expires", "lint-ok")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -87,12 +92,13 @@ def is_case(path: str) -> bool:
 
 
 def row_of(
-    kind: str, values: Sequence[str], place: Place, notes: Mapping[str, str] | None = None
+    kind: str, values: Sequence[str], place: Place, notes: Mapping[str, str] | None = None, ask: Ask = ask
 ) -> Rule | Link | list[str]:
     """The rule (``kind`` ``p``) or link (``g``) with these columns, or sentences that say what is wrong with them."""
     notes = notes or {}
-    sentences = rule_sentences(values) if kind == "p" else link_sentences(values)
-    sentences += [] if sentences or kind == "g" else _condition_sentences(values[5])
+    sentences = rule_sentences(values, ask) if kind == "p" else link_sentences(values, ask)
+    if not sentences and kind == "p" and (wrong := ask(_condition_sentence, values[5])):
+        sentences = [wrong]
     sentences += [sentence for name, value in notes.items() if (sentence := _note_sentence(name, value))]
     if sentences:
         return sentences
@@ -107,6 +113,8 @@ def row_of(
 
 def split(line: str) -> list[str] | str:
     """The fields of a row as plain Casbin sees them, or a sentence when its brackets do not pair."""
+    if not _BRACKET.search(line):
+        return [each.strip() for each in line.split(",")]
     fields: list[str] = []
     expected: list[str] = []
     start = 0
@@ -134,6 +142,7 @@ class _Rows:
     accepted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     ids: dict[str, Place] = field(default_factory=dict)
+    ask: Ask = field(default_factory=lambda: lru_cache(REMEMBERED)(ask))
 
 
 def _read_rows(text: str, path: str, rows: _Rows) -> None:
@@ -191,7 +200,7 @@ def _read_row(line: str, place: Place, notes: dict[str, str], rows: _Rows) -> No
             f"a row of type `{fields[0]}` is neither a rule (`p`) nor a role given (`g`); a comment begins with `#`"
         ]
     else:
-        found = row_of(fields[0], fields[1:], place, notes)
+        found = row_of(fields[0], fields[1:], place, notes, rows.ask)
         if isinstance(found, Rule):
             rows.rules.append(found)
         elif isinstance(found, Link):
@@ -210,12 +219,12 @@ def _repeated(row: Rule | Link, rows: _Rows) -> Iterator[str]:
         yield f"`@id {row.id}` is taken by {first}"
 
 
-def _condition_sentences(text: str) -> list[str]:
+def _condition_sentence(text: str) -> str:
     try:
         parse(text)
     except ConditionError as error:
-        return [f"condition `{text}`: {error.sentence} (at character {error.column})"]
-    return []
+        return f"condition `{text}`: {error.sentence} (at character {error.column})"
+    return ""
 
 
 def _note_sentence(name: str, value: str) -> str:

@@ -3,8 +3,9 @@
 The schema is a foreign server's; what is remembered of it is its digest. This file knows no conditions.
 """
 
+from functools import cached_property
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,16 +15,25 @@ LARGEST: Final = 256 * 1024
 """Bytes. A larger one narrows nothing (and no call of its tool is ever made)."""
 
 
-class Schema:
-    """A JSON schema and, made once, the digest by which answers about it are remembered."""
+class Narrowing(NamedTuple):
+    """What a schema narrows arguments to, and the digest by which answers about it are remembered."""
 
-    __slots__ = ("digest", "value")
+    value: Json
+    digest: bytes
+
+
+class Schema:
+    """A JSON schema. It is read once, and not before it is asked about: whoever asks sees to what goes wrong then."""
 
     def __init__(self, value: Json) -> None:
-        text = msgspec.json.encode(value)
-        self.value: Json = value if len(text) <= LARGEST else None
-        self.digest = sha256(text if len(text) <= LARGEST else b"").digest()
+        self._value = value
+
+    @cached_property
+    def narrowing(self) -> Narrowing:
+        """Raises ``UnicodeEncodeError`` and ``RecursionError``: a foreign schema may be no JSON, or have no end."""
+        text = msgspec.json.encode(self._value)
+        return Narrowing(self._value, sha256(text).digest()) if len(text) <= LARGEST else ANYTHING
 
 
-ANY: Final = Schema(None)
+ANYTHING: Final = Narrowing(None, sha256(b"").digest())
 """Of whatever has no schema."""

@@ -48,11 +48,14 @@ def put(shelf: dict[str, dict[str, Any]], words: tuple[str, str], item: Any) -> 
 
 
 def packed(shelf: dict[str, dict[str, Any]], pack: Callable[[Sequence[Any]], T]) -> Slices[Shelf[T]]:
-    """The shelf with the items of each pair of words packed."""
+    """The shelf with the items of each pair of words packed. Its maps are made anew: the garbage collector never looks
+    into one that was filled with what it has let go of.
+    """
     steps = 0
-    for inside in shelf.values():
+    for outer, inside in shelf.items():
+        shelf[outer] = {}
         for inner, found in inside.items():
-            inside[inner] = pack(found)
+            shelf[outer][inner] = pack(found)
             if (steps := steps + len(found)) >= SLICE:
                 steps = 0
                 yield

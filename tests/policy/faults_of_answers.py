@@ -78,8 +78,8 @@ FAULTS_OF_ANSWERS = (
         "a conditional deny is dropped",
         DECIDED,
         "answers.py",
-        "return cls(tuple(rows), denying, allowing,",
-        "return cls(tuple(rows), (), allowing,",
+        "return cls(tuple(rows), tuple(denies), tuple(allows),",
+        "return cls(tuple(rows), (), tuple(allows),",
     ),
     Fault(
         "a conditional allow goes before a conditional deny",
@@ -106,7 +106,7 @@ FAULTS_OF_ANSWERS = (
         "what is listed is remembered without the schema",
         LISTED,
         "finding.py",
-        "key = frozenset(same), schema.digest",
+        "key = frozenset(same), narrowing.digest",
         'key = frozenset(same), b""',
     ),
     Fault(
@@ -135,8 +135,8 @@ FAULTS_OF_ANSWERS = (
         "what was remembered survives a build",
         LIVED,
         "finding.py",
-        "        self._answers: Memory[Key, Answer] = self._memory()\n",
-        '        self._answers = Finder.__dict__.get("shared") or self._memory()\n        Finder.shared = self._answers\n',
+        "        self._answers: Memory[Key, Answer] = self._memory(REMEMBERED)\n",
+        '        self._answers = Finder.__dict__.get("shared") or self._memory(REMEMBERED)\n        Finder.shared = self._answers\n',
     ),
     Fault(
         "new grants are added to those before",
@@ -170,8 +170,8 @@ FAULTS_OF_ANSWERS = (
         "a grant stands beside the one that it replaces",
         LIVED,
         "layers.py",
-        "for key in dict.fromkeys((*fresh, *drop)) if",
-        "for key in dict.fromkeys(drop) if",
+        "gone = dict.fromkeys((*fresh, *drop))",
+        "gone = dict.fromkeys(drop)",
     ),
     Fault(
         "the roles of grants hold nothing",
@@ -299,8 +299,8 @@ FAULTS_OF_ANSWERS = (
         "each access of a chain has its own arguments",
         LENT,
         "finding.py",
-        "return self._solutions.put(key, possible(tuple(key[0]), schema.value))",
-        "return self._solutions.put(key, all(possible((each,), schema.value) is not False for each in key[0]))",
+        "return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))",
+        "return self._solutions.put(key, all(possible((each,), narrowing.value) is not False for each in key[0]))",
     ),
     Fault(
         "a constant of a schema narrows nothing",

@@ -92,7 +92,7 @@ FAULTS_OF_ROWS = (
         "denies are looked up by the names of allows",
         DECIDED,
         "finding.py",
-        "layer.index.of(names.all, domain)",
+        "layer.index.of(names.deny, domain)",
         "layer.index.of(names.allow, domain)",
     ),
     Fault(
@@ -101,6 +101,20 @@ FAULTS_OF_ROWS = (
         "index.py",
         "rows += each[pattern]",
         "rows += each[pattern][:1]",
+    ),
+    Fault(
+        "rows of several names about one object are one",
+        MATCHED,
+        "index.py",
+        "(*objects[object], row) if object in objects else (row,)",
+        "(row,)",
+    ),
+    Fault(
+        "beside many rows of one name the few of others are lost",
+        DECIDED,
+        "index.py",
+        "return [_joined(few), *[rows for rows in found if type(rows) is dict]]",
+        "return [rows for rows in found if type(rows) is dict] or [_joined(few)]",
     ),
     # who is known under which names
     Fault("a role is ten links away", DECIDED, "roles.py", "HOPS: Final = 9", "HOPS: Final = 10"),
@@ -161,8 +175,8 @@ FAULTS_OF_ROWS = (
         "an era begins a moment late",
         DECIDED,
         "roles.py",
-        "bisect_right(self._expiries, now)",
-        "bisect_right(self._expiries, now - 1)",
+        "bisect_right(ends, now)",
+        "bisect_right(ends, now - 1)",
     ),
     Fault(
         "a row ends a moment late",
@@ -182,7 +196,7 @@ FAULTS_OF_ROWS = (
         "the ends of grants part no eras",
         DECIDED,
         "finding.py",
-        "Eras({*files.facts.expiries, *grants.facts.expiries})",
-        "Eras(files.facts.expiries)",
+        "Eras(files.ends, grants.ends)",
+        "Eras(files.ends)",
     ),
 )

@@ -1,5 +1,7 @@
 """What a snapshot looks up and what it remembers."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,11 @@ from gateway.policy.answers import MOODS
 from gateway.policy.bundle import Bundle
 from gateway.policy.conditions import parse
 from gateway.policy.engine import BadPolicy, Policy
-from gateway.policy.index import Filling, Row
-from gateway.policy.model import SUPERSET, conjuncts, dom_match, domains_for, obj_match, patterns_for
-from gateway.policy.schema import ANY, LARGEST, Schema
+from gateway.policy.index import JOINED, Filling, Row, rows_in
+from gateway.policy.model import SUPERSET, USE, conjuncts, dom_match, domains_for, obj_match, patterns_for
+from gateway.policy.schema import ANYTHING, LARGEST, Schema
 from gateway.policy.shelves import at_once
-from gateway.policy.terms import MAIN, Context, Effect, Place, Reason, Rule, Subject
+from gateway.policy.terms import MAIN, Context, Effect, Json, Place, Reason, Rule, Subject
 from tests.policy.builders import ALICE, BOB, MODEL, NOW, access, allowed, bundle, context, policy, unknown_arguments
 
 NAMES = st.lists(st.sampled_from("ab/:*"), max_size=6).map("".join)
@@ -57,6 +59,18 @@ def test_the_index_finds_a_superset_of_the_rows_that_match(made, asked):
             assert matching <= {row.order for row in found}
 
 
+@pytest.mark.parametrize(("roles", "joined"), [(0, True), ((JOINED - 1) // 2, True), (JOINED // 2, False)])
+def test_the_rows_of_one_who_asks_are_put_by_their_objects_unless_they_are_many(roles, joined):
+    rows = [f"p, role:r{n}, main, self, a/{n}, {action}, , allow" for n in range(roles) for action in USE]
+    links = [f"g, {ALICE}, role:r{n}, *" for n in range(roles)]
+    found = policy("\n".join((*rows, *links)))
+    known = found._finder.known(ALICE, MAIN, frozenset(), NOW)
+    assert all(isinstance(each, dict) for each in known.rows[0]) is joined
+    assert sum(len(list(rows_in(each))) for each in known.rows[0]) == 2 * roles + 1, "one row of all is built in"
+    for n in range(roles):
+        assert [rule.object for rule in found.matching(access(f"a/{n}"))] == [f"a/{n}"] * 2
+
+
 def test_what_rows_are_looked_up_by_is_part_of_the_matcher():
     matcher = MODEL.partition("m = ")[2]
     assert SUPERSET.keys() < {name for name, _ in conjuncts(matcher)}
@@ -89,7 +103,9 @@ def test_the_plain_loop_remembers_nothing_and_asks_casbin_each_time():
     assert found.decide((access("a/x", subject="role:a"),)).reason is Reason.FAULT
     assert found.decide((access("b/x", subject=BOB),)).reason is Reason.NO_RULE
     finder = found._finder
-    assert not any((finder._known, finder._answers, finder._demands, finder._solutions, finder.classes))
+    found.decide((access("a/x", ctx=context(groups=None)),))
+    memories = (finder._known, finder._absent, finder._answers, finder._demands, finder._solutions, finder.classes)
+    assert not any(memories)
     without = finding.PlainFinder("", found._layers)
     assert without.answer(access("a/x")).rows == ()
 
@@ -162,10 +178,24 @@ def test_a_prepared_schema_says_what_the_schema_says():
     for schema, shown in (({"properties": {"n": {"const": 2}}}, True), ({"properties": {"n": {"const": 3}}}, False)):
         assert found.possible(asked, Schema(schema)) is found.possible(asked, schema) is shown
         assert found.possible_below(asked, Schema(schema)) is shown
-    assert Schema({"a": 1}).digest == Schema({"a": 1}).digest != Schema({"a": 2}).digest
-    huge = Schema({"description": "x" * LARGEST})
-    assert huge.value is None
-    assert ANY.value is None
+    one, same, other = (Schema(each).narrowing for each in ({"a": 1}, {"a": 1}, {"a": 2}))
+    assert one.digest == same.digest != other.digest
+    assert Schema({"description": "x" * LARGEST}).narrowing == ANYTHING
+
+
+def test_a_schema_that_cannot_be_read_shows_nothing_and_is_told():
+    endless: dict[str, Json] = {}
+    endless["items"] = endless
+    told = []
+    rows = f"p, {ALICE}, main, self, a/*, read, , allow\np, {ALICE}, main, self, b/*, read, args.n == 2, allow"
+    found = Policy.build(bundle(rows), (), "1.0", told.append)
+    for schema in (endless, {"title": "\ud800"}):
+        for shown in (schema, Schema(schema)):
+            for asked in ((access("a/x", ctx=unknown_arguments()),), (access("b/x", ctx=unknown_arguments()),)):
+                told.clear()
+                assert not found.possible(asked, shown)
+                assert not found.possible_below(asked, shown)
+                assert len(told) == 2
 
 
 def test_whose_groups_are_unknown_is_denied_through_any_group_and_its_roles():
@@ -215,6 +245,23 @@ def test_whose_groups_are_unknown_is_asked_about_in_any_number_of_domains(monkey
     assert len(found._finder.roles._of_groups) <= 2
 
 
+def test_of_many_whose_groups_are_unknown_little_is_remembered_however_many_groups_there_are():
+    found = policy("\n".join(f"p, group:corp/g{n}, main, *, a/*, read, , deny" for n in range(1_000)))
+    unknown = context(groups=None)
+    tracemalloc.start()
+    try:
+        for n in range(4 * finding.ABSENT):
+            asked = access("a/x", subject=f"user:u{n}@example.com", ctx=unknown)
+            found._finder.known(asked.subject, asked.domain, None, NOW)
+            if n == finding.ABSENT:
+                filled = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] < filled * 1.05
+    finally:
+        tracemalloc.stop()
+    assert len(found._finder._absent) == finding.ABSENT
+    assert found.decide((asked,)).reason is Reason.DENIED
+
+
 def test_a_fault_below_a_name_shows_nothing():
     class Broken(dict):
         def get(self, key, default=None):
@@ -237,7 +284,7 @@ def test_a_bundle_with_a_condition_that_does_not_compile_is_told_with_every_plac
 
 
 def test_what_came_first_is_forgotten_first():
-    memory = finding.Memory()
+    memory = finding.Memory(finding.REMEMBERED)
     for number in range(finding.REMEMBERED + 2):
         memory.put(number, str(number))
     assert len(memory) == finding.REMEMBERED

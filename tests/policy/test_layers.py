@@ -60,6 +60,32 @@ def test_facts_are_counted_back_to_nothing(case, steps):
     assert layer.changed({}, layer.entries.keys()).conditions.keys() == {""}
 
 
+def test_what_is_dropped_may_be_told_one_by_one():
+    row = Rule(ALICE, MAIN, "self", "a/*", "read", "", Effect.ALLOW, Place("grant:1"))
+    there = policy("").changed({"1": row, "2": row}, (), "1.1")
+    gone = there.changed({}, (each for each in ("1", "2", "3")), "1.2")
+    assert row not in gone.rules
+    assert not gone._layers[1].entries
+    assert not gone._layers[1].rows
+
+
+def test_a_grant_sorts_nothing_that_ends_in_the_files():
+    rows = "".join(
+        f"# @expires 2027-01-{day:02}\np, {ALICE}, main, self, a/{day}, read, , allow\n" for day in (9, 3, 7)
+    )
+    first = policy(rows)
+    ending = Rule(ALICE, MAIN, "self", "b/*", "read", "", Effect.ALLOW, Place("grant:1"), expires=NOW + 1)
+    second = first.changed({"1": ending}, (), "1.1")
+    days = first.files.ends
+    assert list(days) == sorted(first.files.facts.expiries)
+    assert len(days) == 3
+    assert second._finder._eras._ends == [days, [NOW + 1]]
+    assert second._finder._eras._ends[0] is days
+    moments = sorted({each + step for each in (*days, NOW + 1) for step in (-1, 0, 1)})
+    eras = [second._finder._eras.at(now) for now in moments]
+    assert eras == [sum(end <= now for end in (*days, NOW + 1)) for now in moments]
+
+
 def test_another_bundle_takes_the_grants_as_they_are():
     grant = Rule(BOB, MAIN, "self", "b/*", "read", "", Effect.ALLOW, Place("grant:1"))
     before = policy("p, *, main, self, a/*, read, , allow").changed({"1": grant}, (), "1.1")

@@ -8,6 +8,7 @@ from casbin.persist.adapters import FileAdapter
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.policy import rules
 from gateway.policy.bundle import Bundle
 from gateway.policy.rules import MODEL_FILE, read, split
 from gateway.policy.terms import Effect, Link, Place, Rule
@@ -349,3 +350,23 @@ def test_a_printed_bundle_reads_as_the_same_one():
     assert printed(again) == printed(bundle(text))
     assert our_rows(again) == our_rows(bundle(text))
     assert policy(text).decide(()).allowed is False
+
+
+def test_what_is_wrong_with_a_word_is_found_out_once_and_told_of_every_row_that_has_it(monkeypatch):
+    parsed = []
+    parse = rules.parse
+    monkeypatch.setattr(rules, "parse", lambda text: parsed.append(text) or parse(text))
+    right = "p, *, main, self, a/*, read, args.x == 1, allow\n" * 20
+    found = rules.read({"model.conf": MODEL, "a.csv": right + "p, *, main, self, a/*, read, args.x ==, allow\n" * 3})
+    assert parsed == ["args.x == 1", "args.x =="]
+    assert [each.place.line for each in found] == [21, 22, 23]
+    assert len({each.sentence for each in found}) == 1
+
+
+def test_more_words_than_are_remembered_are_read_all_the_same(monkeypatch):
+    monkeypatch.setattr(rules, "REMEMBERED", 2)
+    rows = "".join(f"p, *, s{n % 5}, self, a/t{n % 7}, read, args.x == {n % 3}, allow\n" for n in range(50))
+    found = rules.read({"model.conf": MODEL, "a.csv": rows})
+    assert [(rule.domain, rule.object, rule.when) for rule in found.rules] == [
+        (f"s{n % 5}", f"a/t{n % 7}", f"args.x == {n % 3}") for n in range(50)
+    ]

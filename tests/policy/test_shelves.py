@@ -1,5 +1,6 @@
 """What is built, changed and taken apart in slices."""
 
+import gc
 import weakref
 from itertools import pairwise
 
@@ -64,6 +65,16 @@ def test_a_large_shelf_is_packed_with_pauses():
     for n in range(SLICE * 4):
         put(shelf, ("a", str(n)), Thing(None))
     assert len(list(packed(shelf, tuple))) == 4
+
+
+def test_the_garbage_collector_has_nothing_to_look_into_on_a_packed_shelf_of_few_things_each():
+    shelf = {}
+    for n in range(SLICE * 4):
+        put(shelf, ("few", str(n)), "a thing")
+    gc.collect(0)
+    filled = at_once(packed(shelf, tuple))
+    assert len(filled["few"]) == SLICE * 4
+    assert not gc.is_tracked(filled["few"])
 
 
 def test_what_is_taken_apart_is_freed_in_slices_and_nothing_of_it_stays():
