@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test nightly check format bench bench-policy clean
+.PHONY: run test conformance suite peers nightly check format bench bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -17,8 +17,19 @@ ifdef ARGS
 else
 	$(RUN)/pytest -n 2 $(CORE) --cov=gateway.policy --cov=gateway.analysis --cov=gateway.mcp --cov=gateway.pipeline --cov-branch \
 		--cov-report=term:skip-covered --cov-fail-under=98
-	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%)
+	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%) --ignore=tests/peers
 endif
+
+# What proves the protocol from outside. UPDATE=1 writes the tables of docs/protocol.md anew.
+conformance: suite peers
+
+# The official suite through the gateway, as a client and as a server. SUITE="2026-07-28 http-auto" makes the runs so named.
+suite: .venv/.test .envs/upstreams/.ready tests/conformance/node_modules/.ready
+	$(RUN)/python -m tests.conformance $(if $(filter 1,$(UPDATE)),--update) $(SUITE)
+
+# Real clients in front of the gateway, and real servers behind it.
+peers: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready .envs/peers/.ready tests/clients/node_modules/.ready tests/peers/node_modules/.ready
+	UPDATE=$(UPDATE) $(RUN)/pytest tests/peers
 
 # The proof of the policy once more, with other seeds and with hundreds of times as many examples: it takes hours.
 PROOF := agreement machine laws fuzz fuzz_texts conditions possible rules
@@ -45,7 +56,7 @@ bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.analysis
 
 clean:
-	rm -rf .venv .envs tests/clients/node_modules
+	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules build
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv
@@ -74,4 +85,17 @@ clean:
 
 tests/clients/node_modules/.ready: tests/clients/package.json tests/clients/package-lock.json .venv/.test
 	cd tests/clients && ../../$(RUN)/python npm.py ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+tests/conformance/node_modules/.ready: tests/conformance/package.json tests/conformance/package-lock.json .venv/.test
+	cd tests/conformance && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.envs/peers/.ready: tests/peers/requirements.txt
+	test -x .envs/peers/bin/python || $(PYTHON) -m venv .envs/peers
+	.envs/peers/bin/python $(PIP) -r $<
+	touch $@
+
+tests/peers/node_modules/.ready: tests/peers/package.json tests/peers/package-lock.json .venv/.test
+	cd tests/peers && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@

@@ -15,6 +15,9 @@ from gateway.policy.terms import Tool
 NOT_ASKED: Final = -32601
 """The code by which a server learns that it cannot ask that (JSON-RPC: method not found)."""
 
+NOTHING_ASKED: Final[Params] = {}
+"""The capabilities of a client that can be asked for nothing."""
+
 
 class Caller(Protocol):
     """The client of one request, as the server behind us meets it while that request runs."""
@@ -95,6 +98,7 @@ class UpstreamSpec:
     private_hosts: tuple[str, ...] = ()  # "127.0.0.1:9001", "10.0.0.0/8": the exceptions to the address guard
     tools: Mapping[str, str] = field(default_factory=dict)
     trust_hints: bool = False
+    trust: bool = False  # whether its tools may change without anybody approving it
     open_world: bool = True
     tags: tuple[str, ...] = ()
     era: Era | None = None  # None = found out, and remembered once proven
@@ -128,11 +132,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All that a connector offers to one principal, in the server's order."""
+    """All that a connector offers to one principal, in the server's order. ``ttl`` is for how many seconds the
+    server says that its lists hold, ``None`` where it does not say.
+    """
 
     items: Mapping[Kind, tuple[Item, ...]]
     capabilities: Params = field(default_factory=dict)
     instructions: str = ""
+    ttl: float | None = None
 
 
 class Event(StrEnum):
@@ -180,11 +187,15 @@ class Connector(Protocol):
     def owners(self, subject: str) -> tuple[str, ...]:
         """Whose connection could serve ``subject``, best first (``subject`` itself where no credential is needed)."""
 
-    async def catalogue(self, principal: str) -> Catalogue:
-        """What it offers; remembered, refreshed when the server says so. Raises ``UpstreamFailed``."""
+    async def catalogue(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Catalogue:
+        """What it offers; remembered, refreshed when the server says so. ``capabilities`` is what the client can be
+        asked for: a server that is first met for this may need to know. Raises ``UpstreamFailed``.
+        """
 
-    async def open(self, principal: str, owner: str) -> Connection:
-        """A connection for ``principal`` on ``owner``'s credential. Raises ``UpstreamFailed``, ``NotConnected``."""
+    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> Connection:
+        """A connection for ``principal`` on ``owner``'s credential. The server is told of ``capabilities`` as far as
+        its questions can be brought to the caller they belong to. Raises ``UpstreamFailed``, ``NotConnected``.
+        """
 
     def watch(self, listener: Callable[[Change], None]) -> None:
         """Call ``listener`` for every change from now on."""

@@ -1,22 +1,26 @@
 """One conversation with an MCP server: requests out, each answer back to the task that waits for it.
 
-Ids and progress tokens are our own, so two clients that use the same ones never meet here. This file
-knows JSON-RPC and the envelopes of both eras; it must not know who asks, what a tool is, or how bytes
-travel. How a conversation begins stands in ``handshake.py``, how it is opened again in ``line.py``.
+Ids and progress tokens are our own, so two clients that use the same ones never meet here. What the server itself
+asks belongs to one request under way, and reaches the caller of that one alone. This file knows JSON-RPC and the
+envelopes of both eras; it must not know who asks, what a tool is, or how bytes travel. How a conversation begins
+stands in ``handshake.py``, how it is opened again in ``line.py``, how questions are asked in ``asking.py``.
 """
 
 import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from connectors.base import QUIET, Caller, UpstreamError
+from connectors.asking import INTERNAL_ERROR, METHOD_NOT_FOUND, Links, Questions, refusal
+from connectors.base import NOTHING_ASKED, QUIET, Caller, UpstreamError
+from connectors.outcomes import Unheard, error_of, judged, result_of
 from connectors.transport import NO_TEXTS, HttpAnswer, Transport, TransportBusy, TransportLost
+from connectors.waiting import STRETCH, Waiting
 from gateway.errors import UpstreamFailed
-from gateway.mcp.jsonrpc import PARSE_ERROR
+from gateway.mcp.questions import ELICITATION, ELICITATION_COMPLETE, QUESTIONS, lacking, relayable_modern
 from gateway.mcp.terms import (
     CAPABILITIES_KEY,
     CLIENT_INFO_KEY,
@@ -35,26 +39,20 @@ from gateway.policy.terms import Json
 
 _LOG = logging.getLogger(__name__)
 
-METHOD_NOT_FOUND: Final = -32601
-INTERNAL_ERROR: Final = -32603
-
-STRETCH: Final = 10
-"""Progress keeps a call alive, but not beyond so many times its time-out."""
-
-LINGER: Final = 0.25
-"""Seconds a server may keep an answer's stream open after the answer, before we close it."""
-
 REPLIES: Final = 32
 """While so many messages of ours are on their way at once, a server that asks for something gets no answer."""
 
 REPLY_TIMEOUT: Final = 5.0
 
-NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY: Final = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Which parameter ``Mcp-Name`` repeats."""
-
-
-class Unheard(UpstreamFailed):
-    """The server cannot have acted on the request: it may be sent again on a new session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +65,10 @@ class Terms:
     instructions: str = ""
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    """One request under way. ``outcome`` is never an exception set on the future: nobody may be looking."""
-
-    outcome: asyncio.Future[Response | TransportLost]
-    caller: Caller
-    token: Json
-    patience: float | None
-    latest: float
-    task: asyncio.Task[Any] | None
-    scope: asyncio.Timeout | None = None
-    sending: bool = True
-
-    @property
-    def answered(self) -> bool:
-        """A task that is cancelled while it waits cancels the future with it."""
-        return self.outcome.done() and not self.outcome.cancelled()
-
-    def settle(self, outcome: Response | TransportLost, now: float) -> None:
-        if self.outcome.done():
-            return
-        self.outcome.set_result(outcome)
-        if self.sending and self.scope is not None and not self.scope.expired():
-            self.scope.reschedule(now + LINGER)
-
-    def stretch(self, now: float) -> None:
-        alive = self.scope is not None and not self.scope.expired() and not self.outcome.done()
-        if alive and self.scope is not None and self.patience is not None:
-            self.scope.reschedule(min(now + self.patience, self.latest))
-
-
 class Conversation:
     """``told`` hears what the server says outside of requests; ``ended`` is called once when it is over,
-    with the reason for the log. ``exclusive`` says that all its requests are made for one principal.
+    with the reason for the log. ``exclusive`` says that all its requests are made for one principal; ``declares``
+    is what a legacy server is told that callers can be asked for.
     """
 
     def __init__(
@@ -114,9 +82,11 @@ class Conversation:
         exclusive: bool,
         told: Callable[[Notification], None],
         ended: Callable[[str], None],
+        declares: Params = NOTHING_ASKED,
     ) -> None:
         self.name = name
         self.client = client
+        self.declares = declares
         self.http = http
         self.terms: Terms | None = None
         self._transport = transport
@@ -125,8 +95,10 @@ class Conversation:
         self._told = told
         self._ended = ended
         self._ids = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
         self._replies: set[asyncio.Task[None]] = set()
+        self._questions = Questions(name, lambda answer: self._later(answer, timeout))
+        self._links = Links()
         self._over: TransportLost | None = None
         self._unused = asyncio.Event()
 
@@ -153,8 +125,10 @@ class Conversation:
             kind = UpstreamFailed if lost.sent else Unheard
             raise kind(f"upstream `{self.name}` broke off the connection", detail=str(lost)) from lost
         except HttpAnswer as answer:
-            raise self._judged(answer) from answer
-        return self.result_of(response)
+            raise self._noted(judged(answer, self.name, modern=self._modern), caller) from answer
+        if response.error is not None:
+            raise self._noted(error_of(response.error, self.name), caller)
+        return result_of(response, self.name, method, caller.capabilities, modern=self._modern)
 
     async def ask(
         self,
@@ -194,7 +168,9 @@ class Conversation:
                 self._withdraw(request, era, "cancelled")
             raise
         finally:
+            waiting.scope = None
             del self._waiting[id]
+            self._questions.end(waiting)
             if not self._waiting:
                 self._unused.set()
         if isinstance(outcome, TransportLost):
@@ -222,35 +198,30 @@ class Conversation:
     async def close(self) -> None:
         """End it; waiting requests fail. Never raises, takes bounded time."""
         self._fail_all(TransportLost("the session was ended by the gateway", sent=True))
+        self._links.close()
         for reply in self._replies:
             reply.cancel()
         await asyncio.gather(*self._replies, return_exceptions=True)
         await self._transport.close()
 
-    def result_of(self, response: Response) -> Params:
-        """The result that ``response`` holds. Raises ``UpstreamError``, ``UpstreamFailed``."""
-        if response.error is not None:
-            raise self._error(response.error)
-        if not isinstance(response.result, dict):
-            raise UpstreamFailed(f"upstream `{self.name}` answered without a result object")
-        kind = response.result.get("resultType", "complete")
-        if self.terms is None or self.terms.era is Era.LEGACY or kind == "complete":
-            return response.result
-        if kind == "input_required":
-            raise UpstreamFailed(
-                f"upstream `{self.name}` asks for input from the user before it answers; this is not offered here"
-            )
-        raise UpstreamFailed(f"upstream `{self.name}` answered with a kind of result that nobody asked for")
+    def _noted(self, failure: UpstreamFailed | UpstreamError, caller: Caller) -> UpstreamFailed | UpstreamError:
+        if isinstance(failure, UpstreamError):
+            self._links.required(failure, caller)
+        return failure
+
+    @property
+    def _modern(self) -> bool:
+        return self.terms is not None and self.terms.era is Era.MODERN
 
     def _in_force(self, modern: str | None) -> tuple[Era, str | None]:
         if self.terms is not None:
             return self.terms.era, self.terms.version
         return (Era.LEGACY, None) if modern is None else (Era.MODERN, modern)
 
-    def _wait(self, id: int, params: Params, caller: Caller, patience: float | None) -> _Waiting:
+    def _wait(self, id: int, params: Params, caller: Caller, patience: float | None) -> Waiting:
         loop = asyncio.get_running_loop()
         meta = params.get("_meta")
-        waiting = self._waiting[id] = _Waiting(
+        waiting = self._waiting[id] = Waiting(
             outcome=loop.create_future(),
             caller=caller,
             token=meta.get(PROGRESS_KEY) if isinstance(meta, dict) else None,
@@ -260,7 +231,7 @@ class Conversation:
         )
         return waiting
 
-    def _enclose(self, params: Params, id: int, waiting: _Waiting, era: Era, version: str | None) -> Params:
+    def _enclose(self, params: Params, id: int, waiting: Waiting, era: Era, version: str | None) -> Params:
         """``params`` with our own envelope: what the client said of itself and its token stay with us."""
         given = params.get("_meta")
         meta: Params = {}
@@ -269,7 +240,8 @@ class Conversation:
             if era is Era.MODERN and LOG_LEVEL_KEY in given:
                 meta[LOG_LEVEL_KEY] = given[LOG_LEVEL_KEY]
         if era is Era.MODERN:
-            meta |= {VERSION_KEY: version, CLIENT_INFO_KEY: self.client, CAPABILITIES_KEY: {}}
+            capabilities = relayable_modern(waiting.caller.capabilities)
+            meta |= {VERSION_KEY: version, CLIENT_INFO_KEY: self.client, CAPABILITIES_KEY: capabilities}
         if waiting.token is not None:
             meta[PROGRESS_KEY] = id
         rest = {key: value for key, value in params.items() if key != "_meta"}
@@ -289,14 +261,37 @@ class Conversation:
             self._hear(message)
 
     def _answer(self, request: Request) -> None:
-        """We offered nothing, so a server may ask for nothing but a sign of life."""
-        if len(self._replies) >= REPLIES:
+        """A question goes to the caller it belongs to; else a server may ask for nothing but a sign of life."""
+        declared = request.method in QUESTIONS and request.method.partition("/")[0] in self.declares
+        if declared and not self._modern and (waiting := self._asked_of(request)) is not None:
+            if request.method == ELICITATION:
+                self._links.remember(request.params, waiting.caller)
+            self._questions.put(request, waiting)
+        elif len(self._replies) >= REPLIES:
             return
-        if request.method == "ping":
+        elif request.method == "ping":
             self._later(Response(request.id, result={}))
+        elif declared and not self._modern:
+            self._later(refusal(request.id, INTERNAL_ERROR, "no request is under way whose client could be asked"))
         else:
-            error: Params = {"code": METHOD_NOT_FOUND, "message": "method not found"}
-            self._later(Response(request.id, error=error))
+            self._later(refusal(request.id, METHOD_NOT_FOUND, "method not found"))
+
+    def _asked_of(self, question: Request) -> Waiting | None:
+        """The request that a question belongs to: the one on whose stream it came; where it came on a stream that
+        requests share, the newest whose client can be asked, if they are all of one principal.
+        """
+        own, others = self._streams()
+        if own is not None or not self._exclusive:
+            return own
+        theirs = [waiting for waiting in others if waiting.caller is not QUIET]
+        able = (each for each in theirs if not lacking(question.method, question.params, each.caller.capabilities))
+        return next(able, theirs[0] if theirs else None)
+
+    def _streams(self) -> tuple[Waiting | None, Iterator[Waiting]]:
+        """The request on whose own stream something is heard now, and all, the newest first."""
+        task = asyncio.current_task()
+        own = next((waiting for waiting in self._waiting.values() if waiting.task is task), None)
+        return own, reversed(self._waiting.values())
 
     def _hear(self, notification: Notification) -> None:
         method, params = notification.method, notification.params
@@ -311,26 +306,36 @@ class Conversation:
                 speaker.caller.tell(notification)
         elif method == "notifications/cancelled":
             self._cancelled(params.get("requestId"))
+        elif method == ELICITATION_COMPLETE:
+            self._completed(notification)
         else:
             self._told(notification)
 
-    def _speaker(self) -> _Waiting | None:
+    def _speaker(self) -> Waiting | None:
         """The request that a log line belongs to: the one on whose stream it came; where all requests share
         one stream, the newest, if they are all of one principal. Otherwise nobody may see it.
         """
-        task = asyncio.current_task()
-        for waiting in reversed(self._waiting.values()):
-            if waiting.task is task or (self._exclusive and not self.http and waiting.caller is not QUIET):
-                return waiting
-        return None
+        own, others = self._streams()
+        if own is None and self._exclusive and not self.http:
+            return next((each for each in others if each.caller is not QUIET), None)
+        return own
+
+    def _completed(self, notification: Notification) -> None:
+        """Tell who was sent to a link that he is done there."""
+        caller = self._links.forget(notification.params.get("elicitationId"))
+        if caller is None and (speaker := self._speaker()) is not None:
+            caller = speaker.caller
+        if caller is not None and not self._modern:
+            caller.tell(notification)
 
     def _cancelled(self, id: Json) -> None:
-        """A modern server may end a stream of events that way; it is an answer like any other. A legacy server
-        takes back a request of its own, whose id may well be one of ours.
+        """A legacy server takes back a question of its own, whose id may well be one of ours. A modern one may end
+        a stream of events that way; it is an answer like any other.
         """
-        legacy = self.terms is None or self.terms.era is Era.LEGACY
         waiting = self._waiting.get(id) if type(id) is int else None
-        if waiting is not None and not legacy:
+        if not self._modern:
+            self._questions.take_back(id)
+        elif waiting is not None:
             error: Params = {"code": INTERNAL_ERROR, "message": "the server ended the request"}
             waiting.settle(Response(None, error=error), asyncio.get_running_loop().time())
 
@@ -339,16 +344,16 @@ class Conversation:
         if request.method != "initialize" and not (self.http and era is Era.MODERN):
             self._later(Notification("notifications/cancelled", {"requestId": request.id, "reason": reason}))
 
-    def _later(self, message: Message) -> None:
+    def _later(self, message: Message, patience: float | None = None) -> None:
         if self._over is None:
-            reply = asyncio.get_running_loop().create_task(self._reply(message))
+            reply = asyncio.get_running_loop().create_task(self._reply(message, patience))
             self._replies.add(reply)
             reply.add_done_callback(self._replies.discard)
 
-    async def _reply(self, message: Message) -> None:
+    async def _reply(self, message: Message, patience: float | None) -> None:
         era, version = self._in_force(None)
         with contextlib.suppress(TransportLost, HttpAnswer, TimeoutError):
-            async with asyncio.timeout(REPLY_TIMEOUT):
+            async with asyncio.timeout(patience or REPLY_TIMEOUT):
                 await self._transport.send(message, version=version, modern=era is Era.MODERN)
 
     def _lost(self, why: Exception | None) -> None:
@@ -364,25 +369,3 @@ class Conversation:
         for waiting in self._waiting.values():
             waiting.settle(TransportLost(str(lost), sent=True), now)
         return True
-
-    def _judged(self, answer: HttpAnswer) -> UpstreamFailed | UpstreamError:
-        legacy = self.terms is None or self.terms.era is Era.LEGACY
-        error = answer.message.error if answer.message is not None else None
-        if answer.status in (401, 403):
-            return UpstreamFailed(f"upstream `{self.name}` refused the gateway's credential (HTTP {answer.status})")
-        if legacy and (answer.status == 404 or (answer.status == 400 and "session" in _text(error).lower())):
-            return Unheard(f"upstream `{self.name}` has forgotten the session")
-        if error is not None:
-            return self._error(error)
-        return UpstreamFailed(f"upstream `{self.name}` answered HTTP {answer.status}")
-
-    def _error(self, error: Params) -> UpstreamFailed | UpstreamError:
-        code, data = error.get("code"), error.get("data")
-        if type(code) is not int or code == PARSE_ERROR:
-            return UpstreamFailed(f"upstream `{self.name}` answered garbage", detail=_text(error))
-        return UpstreamError(code, _text(error), data)
-
-
-def _text(error: Params | None) -> str:
-    message = error.get("message") if error is not None else None
-    return message if isinstance(message, str) else ""

@@ -66,8 +66,24 @@ def _agreed(talk: Conversation, terms: Terms) -> Terms:
 
 async def _discover(talk: Conversation, *, patience: float, unsure: bool) -> Terms | _Not:
     asked = MODERN_VERSIONS[0]
+    answer = await _asked(talk, asked, patience=patience, unsure=unsure)
+    if isinstance(answer, Response) and asked in _served(answer):
+        # It refused a version that it says it serves: the client tries once more (MCP 2026-07-28, versioning).
+        answer = await _asked(talk, asked, patience=patience, unsure=unsure)
+    if not isinstance(answer, Response):
+        return answer
+    if answer.error is not None:
+        return _judged(talk, answer)
+    result = answer.result if isinstance(answer.result, dict) else {}
+    offered = result.get("supportedVersions")
+    if not isinstance(offered, list) or asked not in offered:
+        return _Not.LEGACY
+    return Terms(Era.MODERN, asked, _object(result.get("capabilities")), _string(result.get("instructions")))
+
+
+async def _asked(talk: Conversation, version: str, *, patience: float, unsure: bool) -> Response | _Not:
     try:
-        answer = await talk.ask("server/discover", {}, patience=patience, modern=asked)
+        return await talk.ask("server/discover", {}, patience=patience, modern=version)
     except TimeoutError:
         return _Not.SILENT
     except TransportLost as lost:
@@ -76,29 +92,27 @@ async def _discover(talk: Conversation, *, patience: float, unsure: bool) -> Ter
     except HttpAnswer as http:
         if http.status in NO_VERDICT:
             raise UpstreamFailed(f"upstream `{talk.name}` answered HTTP {http.status}") from http
-        answer = http.message or Response(None, error={})
-    if answer.error is not None:
-        return _judged(talk, answer.error)
-    result = answer.result if isinstance(answer.result, dict) else {}
-    offered = result.get("supportedVersions")
-    if not isinstance(offered, list) or asked not in offered:
-        return _Not.LEGACY
-    return Terms(Era.MODERN, asked, _object(result.get("capabilities")), _string(result.get("instructions")))
+        return http.message or Response(None, error={})
 
 
-def _judged(talk: Conversation, error: Params) -> _Not:
-    """An error means a legacy server, unless it says which versions it does serve and none is ours."""
+def _served(answer: Response) -> list[Json]:
+    """What a server that refused the version of a request says that it serves."""
+    error = answer.error or {}
     offered = _object(error.get("data")).get("supported")
-    if error.get("code") != UNSUPPORTED_VERSION or not isinstance(offered, list):
-        return _Not.LEGACY
-    if any(version in LEGACY_VERSIONS for version in offered):
+    return offered if error.get("code") == UNSUPPORTED_VERSION and isinstance(offered, list) else []
+
+
+def _judged(talk: Conversation, refused: Response) -> _Not:
+    """An error means a legacy server, unless it says which versions it does serve and none is ours."""
+    offered = _served(refused)
+    if not offered or any(version in LEGACY_VERSIONS for version in offered):
         return _Not.LEGACY
     raise UpstreamFailed(f"upstream `{talk.name}` serves no protocol version that the gateway speaks")
 
 
 async def _initialize(talk: Conversation, *, patience: float) -> Terms | Params:
     """The terms, or the error that the server answered."""
-    params: Params = {"protocolVersion": LEGACY_VERSIONS[0], "capabilities": {}, "clientInfo": talk.client}
+    params: Params = {"protocolVersion": LEGACY_VERSIONS[0], "capabilities": talk.declares, "clientInfo": talk.client}
     try:
         answer = await talk.ask("initialize", params, patience=patience)
     except TimeoutError:

@@ -14,17 +14,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from connectors.base import QUIET, Caller, Catalogue, Event, UpstreamError, UpstreamSpec
-from connectors.conversation import METHOD_NOT_FOUND, Conversation, Unheard
+from connectors.asking import METHOD_NOT_FOUND
+from connectors.base import NOTHING_ASKED, QUIET, Caller, Catalogue, Event, UpstreamError, UpstreamSpec
+from connectors.conversation import Conversation
 from connectors.handshake import ProbeKilled, shake_hands
 from connectors.listening import listen, offers
 from connectors.listing import read_catalogue
 from connectors.once import Once
-from connectors.repeating import Places, places, repeated
+from connectors.outcomes import Unheard
 from connectors.shelf import Shelf
 from connectors.transport import NO_TEXTS, HttpAnswer, Transport, TransportLost
 from gateway.errors import UpstreamFailed
+from gateway.mcp.repeating import Places, places, repeated
 from gateway.mcp.terms import Era, Kind, Notification, Params
+from gateway.policy.terms import Json
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,11 +87,15 @@ class Frame:
 
 class Line:
     """``principal`` is ``""`` for a line that all share. ``placed`` says that it has a session or may open one:
-    it is set by who makes room, and given back with the session.
+    it is set by who makes room, and given back with the session. A legacy server is told that callers can be
+    asked for what ``declares`` says. ``kept`` is what to show until its own session was listed.
     """
 
-    def __init__(self, principal: str, frame: Frame) -> None:
+    def __init__(
+        self, principal: str, frame: Frame, declares: Params = NOTHING_ASKED, kept: Catalogue | None = None
+    ) -> None:
         self.principal = principal
+        self.declares = declares
         self.placed = False
         self.used = asyncio.get_running_loop().time()
         self._frame = frame
@@ -112,6 +119,7 @@ class Line:
             name=self._spec.id,
             tell=lambda event: frame.tell(principal, event, ""),
             retry=None if principal else frame.pace.retry,
+            kept=kept,
         )
 
     @property
@@ -124,10 +132,12 @@ class Line:
         return self.idle and not self.placed and not self._subscribed
 
     @property
-    def era(self) -> Era:
-        """The era of the session that is open, or was last."""
-        terms = self._talk.terms if self._talk is not None else None
-        return terms.era if terms is not None else self._frame.eras.known or Era.LEGACY
+    def kept(self) -> Catalogue | None:
+        """The catalogue, as far as it is remembered."""
+        return self._shelf.kept
+
+    def has_subscribed(self, uri: Json) -> bool:
+        return isinstance(uri, str) and self._subscribed[uri] > 0
 
     async def catalogue(self) -> Catalogue:
         """Raises ``UpstreamFailed``."""
@@ -218,6 +228,8 @@ class Line:
         finally:
             self.placed = self._talk is not None
         self._opened_at = self.used = asyncio.get_running_loop().time()
+        if talk.terms is not None:
+            _LOG.info("upstream `%s` speaks %s", self._spec.id, talk.terms.version)
         self._listen(talk)
         self._watch_idle(self._spec.idle_after)
         self._shelf.reopened()
@@ -241,6 +253,7 @@ class Line:
             exclusive=bool(self.principal),
             told=self._told,
             ended=lambda why: self._crashed(talk, why),
+            declares=self.declares,
         )
         try:
             await talk.start()
@@ -295,7 +308,7 @@ class Line:
         return {}
 
     def _heed(self, *, changed: bool) -> None:
-        if changed and self._talk is not None and self.era is Era.MODERN:
+        if changed and self._talk is not None and self._frame.eras.known is Era.MODERN:
             self._listen(self._talk)
 
     def _crashed(self, talk: Conversation, why: str) -> None:

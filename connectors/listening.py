@@ -53,7 +53,8 @@ def _wanted(capabilities: Params, uris: Collection[str]) -> Params:
 
 async def _legacy(talk: Conversation, capabilities: Params, missed: Callable[[], None]) -> None:
     speaks = any(offers(capabilities, name, "listChanged") for name, _ in _LISTS)
-    if speaks or offers(capabilities, "resources", "subscribe"):
+    # a server that may ask need not ask on the stream of a request
+    if speaks or offers(capabilities, "resources", "subscribe") or talk.declares:
         try:
             await talk.listen()
         except (TransportLost, HttpAnswer) as fault:

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.asking import METHOD_NOT_FOUND
 from connectors.base import QUIET, Catalogue, Event, Item, UpstreamError, UpstreamSpec
-from connectors.conversation import METHOD_NOT_FOUND, Conversation
+from connectors.conversation import Conversation
 from gateway.errors import UpstreamFailed
-from gateway.mcp.terms import Kind, Params
+from gateway.mcp.jsonrpc import quoted
+from gateway.mcp.repeating import fault
+from gateway.mcp.terms import Era, Kind, Params
 from gateway.policy.terms import Json, Tool
 
 _LOG = logging.getLogger(__name__)
@@ -51,15 +54,16 @@ async def read_catalogue(talk: Conversation, spec: UpstreamSpec, old: Catalogue 
         raise UpstreamFailed(f"upstream `{spec.id}` is not open")
     capabilities = talk.terms.capabilities
     items: dict[Kind, tuple[Item, ...]] = {}
+    hints: list[float] = []
     for kind, each in LISTS.items():
-        entries = await _entries(talk, each) if capabilities.get(each.capability) is not None else []
+        entries = await _entries(talk, each, hints) if capabilities.get(each.capability) is not None else []
         if entries is None and old is None and kind is Kind.TOOL:
             raise UpstreamFailed(f"upstream `{spec.id}` could not list its tools")
         if entries is None:
             items[kind] = old.items.get(kind, ()) if old is not None else ()
         else:
             items[kind] = tuple(_items(entries, kind, spec))
-    return Catalogue(items=items, capabilities=capabilities, instructions=talk.terms.instructions)
+    return Catalogue(items, capabilities, talk.terms.instructions, ttl=min(hints, default=None))
 
 
 def changed(old: Catalogue, new: Catalogue) -> list[Event]:
@@ -68,9 +72,9 @@ def changed(old: Catalogue, new: Catalogue) -> list[Event]:
     return sorted(events)
 
 
-async def _entries(talk: Conversation, each: _List) -> list[Json] | None:
+async def _entries(talk: Conversation, each: _List, hints: list[float]) -> list[Json] | None:
     """Every page, up to the bounds; ``None`` when the server could not list. A server that does not know
-    the method has nothing to list.
+    the method has nothing to list. For how long a page holds is added to ``hints``.
     """
     entries: list[Json] = []
     cursors: set[str] = set()
@@ -86,6 +90,7 @@ async def _entries(talk: Conversation, each: _List) -> list[Json] | None:
             _LOG.warning("upstream `%s` answered `%s` without a list; nothing of it is shown", talk.name, each.method)
             return []
         entries += found
+        hints += _hint(talk, page)
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str) or not cursor:
             return entries
@@ -97,6 +102,12 @@ async def _entries(talk: Conversation, each: _List) -> list[Json] | None:
     return entries[:MAX_ITEMS]
 
 
+def _hint(talk: Conversation, page: Params) -> list[float]:
+    """The seconds that a modern server says its page holds (MCP 2026-07-28, caching)."""
+    ttl = page.get("ttlMs") if talk.terms is not None and talk.terms.era is Era.MODERN else None
+    return [ttl / 1000] if type(ttl) is int and ttl >= 0 else []
+
+
 def _items(entries: Iterable[Json], kind: Kind, spec: UpstreamSpec) -> Iterable[Item]:
     seen: set[str] = set()
     for entry in entries:
@@ -105,6 +116,10 @@ def _items(entries: Iterable[Json], kind: Kind, spec: UpstreamSpec) -> Iterable[
             _LOG.warning("upstream `%s` lists a %s without a usable name of its own; it is not shown", spec.id, kind)
             continue
         seen.add(name)
+        # a client of 2026-07-28 has to refuse such a tool, and that is what we are to the server
+        if kind is Kind.TOOL and (why := fault(entry.get("inputSchema"))):
+            _LOG.warning("upstream `%s`: the tool %s is not shown: %s", spec.id, quoted(name), why)
+            continue
         yield _item(entry, name, kind, spec)
 
 

@@ -16,7 +16,10 @@ from gateway.errors import UpstreamFailed
 _LOG = logging.getLogger(__name__)
 
 STALE_AFTER: Final = 300.0
-"""Seconds after which a list is read again although the server announced no change."""
+"""Seconds after which a list is read again although the server announced no change, and said that it holds longer."""
+
+HOLDS: Final = 5.0
+"""Seconds for which a list is not read again, however short a time the server says that it holds."""
 
 PAUSE: Final = 0.2
 """Seconds between two readings, so that a server which announces changes without end costs little."""
@@ -26,7 +29,7 @@ class Shelf:
     """``read`` gets the old catalogue and gives the new one; ``tell`` hears which lists changed.
 
     With ``retry`` (seconds), a catalogue that could not be read is tried again in the background until it
-    can be.
+    can be. ``kept`` is a catalogue to begin with, until the own one was read.
     """
 
     def __init__(
@@ -37,14 +40,15 @@ class Shelf:
         tell: Callable[[Event], None],
         retry: float | None,
         stale_after: float = STALE_AFTER,
+        kept: Catalogue | None = None,
     ) -> None:
         self._read = read
         self._name = name
         self._tell = tell
         self._retry = retry
         self._stale_after = stale_after
-        self.kept: Catalogue | None = None
-        self._read_at = 0.0
+        self.kept = kept
+        self._read_at = asyncio.get_running_loop().time()
         self._awaited = False
         self._dirty = False
         self._reading = Once(self._refresh, cancelled=f"upstream `{name}` is being closed")
@@ -63,7 +67,10 @@ class Shelf:
 
     def freshen(self) -> None:
         """Read again in the background what was read long ago: to be called at every use."""
-        if self.kept is not None and asyncio.get_running_loop().time() - self._read_at > self._stale_after:
+        if self.kept is None:
+            return
+        said = self._stale_after if self.kept.ttl is None else max(HOLDS, self.kept.ttl)
+        if asyncio.get_running_loop().time() - self._read_at > min(said, self._stale_after):
             self.refresh()
 
     def refresh(self) -> None:

@@ -26,8 +26,10 @@ from connectors.http_messages import (
     operator_headers,
 )
 from connectors.transport import NO_TEXTS, HttpAnswer, Lost, Receive, TransportLost
+from connectors.waiting import STANDSTILL
 from gateway.mcp.events import EventParser, EventTooLong
 from gateway.mcp.jsonrpc import encode
+from gateway.mcp.questions import ASKING
 from gateway.mcp.terms import Message, Request, Response
 
 MAX_CONNECT: Final = 10.0
@@ -44,6 +46,7 @@ FIRST_PAUSE: Final = 0.1
 MOST_PAUSE: Final = 30.0
 GOODBYE: Final = 2.0
 
+_ASKING_METHODS: Final = ASKING | {"tasks/result"}
 _STANDING_METHODS: Final = frozenset({"subscriptions/listen"})
 
 
@@ -82,7 +85,12 @@ class StreamableHttp:
         self._spec, self._egress = spec, egress
         self._allow = exceptions_of(spec)
         connect = min(MAX_CONNECT, spec.start_timeout)
-        self._brief = Limits(connect=connect, idle=spec.timeout + MARGIN, max_bytes=None)
+        patience = spec.timeout + MARGIN
+        self._brief = Limits(connect=connect, idle=patience, max_bytes=None)
+        # a legacy server says nothing more while its question is with the client
+        self._asking = Limits(connect=connect, idle=patience + STANDSTILL, max_bytes=None)
+        # what a call waits for must not wait for the turn that the call has
+        self._telling = Limits(connect=connect, idle=patience, max_bytes=None, standing=True)
         self._standing = Limits(connect=connect, idle=QUIET, max_bytes=None, standing=True)
         self._session: str | None = None
         self._version: str | None = None
@@ -116,7 +124,7 @@ class StreamableHttp:
                 self._spec.url,
                 headers=headers,
                 body=encode(message),
-                limits=self._limits(message),
+                limits=self._limits(message, modern=modern),
                 allow=self._allow,
             ) as answer:
                 if answer.status >= 400:
@@ -153,9 +161,12 @@ class StreamableHttp:
         except EgressError:
             return  # the server will forget the session by itself
 
-    def _limits(self, message: Message) -> Limits:
-        stands = isinstance(message, Request) and message.method in _STANDING_METHODS
-        return self._standing if stands else self._brief
+    def _limits(self, message: Message, *, modern: bool) -> Limits:
+        if not isinstance(message, Request):
+            return self._telling
+        if message.method in _STANDING_METHODS:
+            return self._standing
+        return self._asking if message.method in _ASKING_METHODS and not modern else self._brief
 
     def _headers(self, accept: str, version: str | None, *, with_session: bool) -> dict[str, str]:
         headers = operator_headers(self._spec)

@@ -1,33 +1,32 @@
 """``Upstream``: the connector for one MCP server behind us, as an operator's file describes it.
 
-It knows whose line serves whom and how many there may be; it must not know the policy, nor who may ask.
-Nothing is opened before it is needed, so a dead server costs nobody anything but the calls to it.
+It knows whose line serves whom, and which requests may go on any line of his; it must not know the policy, nor who
+may ask. Nothing is opened before it is needed, so a dead server costs nobody anything but the calls to it.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final
 
-from connectors.base import Caller, Catalogue, Change, Connection, Event, Sharing, UpstreamSpec
+from connectors.base import NOTHING_ASKED, Caller, Catalogue, Change, Connection, Event, Sharing, UpstreamSpec
 from connectors.egress import Egress
 from connectors.event_stream import EventStream
 from connectors.http_messages import exceptions_of
 from connectors.line import Eras, Frame, Line, Pace
+from connectors.lines import Lines
 from connectors.stdio import StdioTransport
 from connectors.streamable_http import StreamableHttp
 from connectors.transport import Transport
 from gateway.errors import NotConnected, UpstreamFailed
+from gateway.mcp.questions import relayable
 from gateway.mcp.terms import Era, Params
 from gateway.policy.terms import SYSTEM
-
-_LOG = logging.getLogger(__name__)
 
 MAX_SESSIONS: Final = 1_000
 """Sessions over HTTP that one upstream may have at a time; processes are counted by ``max_processes``."""
 
-MAX_LINES: Final = 10_000
-"""Principals whose catalogue is remembered."""
+ANYWHERE: Final = frozenset({"completion/complete", "resources/subscribe", "resources/unsubscribe"})
+"""Requests that any session of a principal can serve; tasks, and whatever servers keep, are of one session."""
 
 
 class Upstream:
@@ -48,16 +47,18 @@ class Upstream:
         self._spec = spec
         # HTTP with an event stream of its own is the transport of 2024-11-05, so it proves the era
         era = Era.LEGACY if spec.transport == "sse" else spec.era
+        self._eras = Eras(known=era, pinned=era is not None)
+        most = spec.max_processes if spec.transport == "stdio" else MAX_SESSIONS
+        self._lines = Lines(spec.id, self._new_line, most)
         self._frame = Frame(
             spec=spec,
             client=client,
             transport=transport or (lambda: transport_of(spec, egress)),
-            eras=Eras(known=era, pinned=era is not None),
+            eras=self._eras,
             pace=pace or Pace(),
-            room=self._make_room,
+            room=self._lines.make_room,
             tell=self._tell,
         )
-        self._lines: dict[str, Line] = {}
         self._listeners: list[Callable[[Change], None]] = []
         self._closed = False
 
@@ -65,19 +66,29 @@ class Upstream:
     def id(self) -> str:
         return self._spec.id
 
+    @property
+    def era(self) -> Era:
+        """The era last proven."""
+        return self._eras.known or Era.LEGACY
+
     def owners(self, subject: str) -> tuple[str, ...]:
         return (SYSTEM,) if self._spec.owned_by_system else (subject,)
 
-    async def catalogue(self, principal: str) -> Catalogue:
+    async def catalogue(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Catalogue:
         """What the server lists for ``principal``. Raises ``UpstreamFailed``."""
-        return await self.line(principal).catalogue()
+        return await self._any_line(principal, capabilities).catalogue()
 
-    async def open(self, principal: str, owner: str) -> Connection:
+    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> Connection:
         """Raises ``UpstreamFailed``; ``NotConnected`` when ``owner`` has no connection to it."""
         if owner not in self.owners(principal):
             raise NotConnected(f"`{owner}` has no connection to `{self._spec.id}`")
-        await self.line(principal).open()
-        return _Connection(self, principal)
+        key, declares = self._key(principal, capabilities)
+        line = self._lines.find(key, declares)
+        if line is None and (self._eras.known is None or not self._lines.of(key)):
+            line = self._any_line(principal, capabilities)
+        if line is not None and not self._lines.crowded_out(line):
+            await line.open()  # else what is sent finds out whether it needs a line of its own
+        return _Connection(self, principal, capabilities)
 
     def watch(self, listener: Callable[[Change], None]) -> None:
         self._listeners.append(listener)
@@ -85,40 +96,52 @@ class Upstream:
     async def close(self) -> None:
         """End every session and child; they end side by side, in bounded time."""
         self._closed = True
-        lines, self._lines = list(self._lines.values()), {}
+        lines = list(self._lines)
+        self._lines.clear()
         await asyncio.gather(*(line.close() for line in lines))
 
-    def line(self, principal: str) -> Line:
-        """The line that serves ``principal``; sessions are shared only where the operator says so."""
+    def line(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Line:
+        """The line that serves clients of ``principal`` who can be asked for ``capabilities``; sessions are shared
+        only where the operator says so. In the modern era each request says for itself what can be asked.
+        """
+        if self._eras.known is Era.MODERN:
+            return self._any_line(principal, capabilities)
+        self._refuse_if_closed()
+        key, declares = self._key(principal, capabilities)
+        return self._lines.stand_in(self._lines.find(key, declares) or self._lines.add(key, declares))
+
+    def line_for(self, method: str, params: Params, principal: str, capabilities: Params) -> Line:
+        """The line for one request: what brings no question and is of no session goes where one is, rather than open
+        another.
+        """
+        if method not in ANYWHERE:
+            return self.line(principal, capabilities)
+        key, _ = self._key(principal, capabilities)
+        of_resource = (line for line in self._lines.of(key) if line.has_subscribed(params.get("uri")))
+        return next(of_resource, None) or self._any_line(principal, capabilities)
+
+    def _any_line(self, principal: str, capabilities: Params) -> Line:
+        """The line of ``principal`` that was used last, of those with a session if there are any; else his first."""
+        self._refuse_if_closed()
+        key, declares = self._key(principal, capabilities)
+        lines = self._lines.of(key)
+        placed = (line for line in lines if line.placed)
+        return next(placed, None) or next(iter(lines), None) or self._lines.add(key, declares)
+
+    def _key(self, principal: str, capabilities: Params) -> tuple[str, Params]:
+        """Whose line it is, and what its callers can be asked for: nothing, where questions would come on one stream
+        for several principals.
+        """
+        shared = self._spec.sharing is Sharing.ALL
+        told_apart = not shared or self._spec.transport == "http"
+        return "" if shared else principal, relayable(capabilities) if told_apart else NOTHING_ASKED
+
+    def _new_line(self, principal: str, declares: Params, kept: Catalogue | None) -> Line:
+        return Line(principal, self._frame, declares, kept)
+
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise UpstreamFailed(f"upstream `{self._spec.id}` is being closed")
-        key = "" if self._spec.sharing is Sharing.ALL else principal
-        line = self._lines.get(key)
-        if line is None:
-            self._forget_one()
-            line = self._lines[key] = Line(key, self._frame)
-        return line
-
-    def _forget_one(self) -> None:
-        if len(self._lines) >= MAX_LINES:
-            asleep = [key for key, line in self._lines.items() if line.asleep]
-            if not asleep:
-                raise UpstreamFailed(f"upstream `{self._spec.id}` serves as many principals as it can; try again later")
-            del self._lines[min(asleep, key=lambda key: self._lines[key].used)]
-
-    async def _make_room(self, line: Line) -> None:
-        """A place for ``line``, if need be that of the idlest other, whose session ends. Raises ``UpstreamFailed``."""
-        most = self._spec.max_processes if self._spec.transport == "stdio" else MAX_SESSIONS
-        placed = [other for other in self._lines.values() if other.placed]
-        idle = [other for other in placed if other.idle]
-        if len(placed) >= most and not idle:
-            raise UpstreamFailed(f"all {most} sessions of upstream `{self._spec.id}` are busy; try again later")
-        line.placed = True
-        if len(placed) >= most:
-            idlest = min(idle, key=lambda other: other.used)
-            _LOG.info("upstream `%s`: an idle session ends to make room for another", self._spec.id)
-            idlest.placed = False
-            await idlest.stop()
 
     def _tell(self, principal: str, event: Event, uri: str) -> None:
         change = Change(connector=self._spec.id, event=event, principal=principal, uri=uri)
@@ -129,17 +152,19 @@ class Upstream:
 class _Connection:
     """One principal's way in; it finds the line anew each time, so it survives a stopped session."""
 
-    def __init__(self, upstream: Upstream, principal: str) -> None:
+    def __init__(self, upstream: Upstream, principal: str, capabilities: Params) -> None:
         self._upstream = upstream
         self._principal = principal
+        self._capabilities = capabilities
 
     @property
     def era(self) -> Era:
-        return self._upstream.line(self._principal).era
+        return self._upstream.era
 
     async def send(self, method: str, params: Params, caller: Caller) -> Params:
         """Raises ``UpstreamError``, ``UpstreamFailed``."""
-        return await self._upstream.line(self._principal).request(method, params, caller)
+        line = self._upstream.line_for(method, params, self._principal, self._capabilities)
+        return await line.request(method, params, caller)
 
 
 def transport_of(spec: UpstreamSpec, egress: Egress) -> Transport:

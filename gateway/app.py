@@ -20,10 +20,16 @@ from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
 from gateway.folder_mode import FolderMode
 from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
+from gateway.mcp.cursors import Bounds
+from gateway.pinning import Pinning
 from gateway.pipeline import Pipeline
+from gateway.pipeline.bridge import Bridge
+from gateway.pipeline.parking import Parking
+from gateway.pipeline.request_state import Tickets
 from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.terms import MAIN, Subject
-from gateway.servers import ourselves, servers_of, upstreams_of
+from gateway.sealing import Seal
+from gateway.servers import connectors_of, ourselves, servers_of
 from gateway.sessions import Sessions
 from gateway.settings import Mode, Settings
 from gateway.store.opening import open_store
@@ -61,23 +67,29 @@ class Gateway:
             stale_after_ms=settings.stale_after_s * 1000,
         )
         self._egress = Egress()
-        self._upstreams = upstreams_of(settings, self._egress)
+        self._pinning = Pinning(self.store, record=self._audit.record, clock=now_ms)
+        self._upstreams = connectors_of(settings, self._egress, self._pinning)
         self._directory = Directory(servers_of(settings), self._upstreams)
         self._sessions = Sessions(self._released)
+        self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
         self._pipeline = Pipeline(
             self.follower,
             self._directory,
             self._audit,
             hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
+            bridge=Bridge(Tickets(Seal(self.ring.keys("request-state"))), self._parking),
             server_info=ourselves(settings),
             stale_after=settings.stale_after_s,
+            bounds=Bounds(items=settings.page_items),
             shadow=self.follower.shadow,
             sentinel=self._sentinel,
         )
         self._announcer = Announcer(self._pipeline, self._sessions)
         self._directory.watch(self._announcer.changed)
         self.follower.on_swap(lambda _: self._end_dead())
+        self.follower.on_turn(self._announcer.turned)
+        self.follower.on_look(self._pinning.look)
         self.asgi: App = self._plane()
         self._tasks: list[asyncio.Task[None]] = []
         self._releases: set[asyncio.Task[None]] = set()
@@ -104,12 +116,14 @@ class Gateway:
     async def stop(self) -> None:
         """End children and sessions behind us, write the last audit entries, close the store."""
         await self._sessions.close()
+        await self._parking.close()
         for task in (*self._tasks, *self._releases):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._releases, return_exceptions=True)
         await self._directory.close()
         await asyncio.gather(*(upstream.close() for upstream in self._upstreams), return_exceptions=True)
         await self._egress.close()
+        self._pinning.stop()
         await self._audit.stop()
         await self.store.close()
         self._files.close()
@@ -152,7 +166,8 @@ class Gateway:
         return self.follower.current.identities.still_valid(subject, now_ms())
 
     def _end_dead(self) -> None:
-        self._sessions.end_where(lambda subject: not self._still_valid(subject))
+        for each in (self._sessions, self._parking):
+            each.end_where(lambda subject: not self._still_valid(subject))
 
     def _released(self, subject: Subject, domain: str, uris: list[str]) -> None:
         task = asyncio.create_task(self._pipeline.release(subject, domain, uris), name="release")

@@ -12,6 +12,8 @@ This file knows no transport; ``web`` and ``mcp`` turn a refusal into bytes by e
       InvalidArguments     the arguments break the tool's schema
       NotConnected         the connection that this call needs is missing
       UpstreamFailed       the server behind us failed, hung or answered garbage
+      Unanswered           the server behind us asked the client something, and got no answer that it can go on with
+      Incapable            the client lacks a capability that the call needs; carries which
       Unavailable          we cannot decide or serve now (stale policy, store down, stopping)
       Fault                a mistake of ours; the log has the rest
 """
@@ -81,6 +83,19 @@ class NotConnected(Refusal):
 
 class UpstreamFailed(Refusal):
     code, status, kind = -31005, 200, "upstream_failed"
+
+
+class Unanswered(Refusal):
+    code, status, kind = -31007, 200, "unanswered"
+
+
+class Incapable(Refusal):
+    """MCP 2026-07-28: a missing required client capability."""
+
+    code, status, kind = -32021, 400, "incapable"
+
+    def __init__(self, text: str, required: dict[str, Json]) -> None:
+        super().__init__(text, data={"requiredCapabilities": required})
 
 
 class Unavailable(Refusal):

@@ -22,6 +22,7 @@ from gateway.policy.engine import BadPolicy, Policy, grant_rows
 from gateway.policy.shelves import Slices
 from gateway.policy.signature import TrustedKey, distrust
 from gateway.policy.terms import Link, Rule
+from gateway.policy.turn import Turn
 from gateway.records import Grant
 from gateway.shadow import Shadow
 from gateway.store.base import Changes, NotFound, Store, Unavailable
@@ -68,6 +69,7 @@ class Readiness:
 
 
 Listener: TypeAlias = Callable[[Snapshot], None]
+Watcher: TypeAlias = Callable[[Changes | None], None]
 
 
 def now_ms() -> int:
@@ -100,6 +102,8 @@ class Follower:
         self._clock = clock
         self._polling = asyncio.Lock()
         self._listeners: list[Listener] = []
+        self._turning: list[Callable[[Turn], None]] = []
+        self._watchers: list[Watcher] = []
         self._seq = 0
         self._rows: dict[str, Rule | Link] = {}
         self._living: frozenset[str] = frozenset()
@@ -124,6 +128,14 @@ class Follower:
     def on_swap(self, listener: Listener) -> None:
         """Call ``listener`` with the new snapshot whenever identities or policy changed, or a key or grant ended."""
         self._listeners.append(listener)
+
+    def on_look(self, watcher: Watcher) -> None:
+        """Call ``watcher`` at every look at the store with what changed there, ``None`` when nothing did."""
+        self._watchers.append(watcher)
+
+    def on_turn(self, listener: Callable[[Turn], None]) -> None:
+        """Call ``listener`` whenever one policy takes the place of another that means something else."""
+        self._turning.append(listener)
 
     async def catch_up(self) -> None:
         """Follow everything that is in the store by now; to be called at start and after every local write.
@@ -204,8 +216,11 @@ class Follower:
         async with self._polling:
             asked = self._clock()
             heads = await self._store.heads()
-            if heads.changes != self._seq:
-                self._take(await self._store.changes(self._seq), asked)
+            changes = await self._store.changes(self._seq) if heads.changes != self._seq else None
+            for watcher in self._watchers:  # before the changes count as seen: what fails here is told again
+                watcher(changes)
+            if changes is not None:
+                self._take(changes, asked)
             elif self._ended(asked):
                 self._settle(self.current.identities, {}, frozenset(), asked, seq=self._seq)
             if heads.policy == self._head:
@@ -251,6 +266,7 @@ class Follower:
         put = {id: row for id, row in {**revived, **fresh}.items() if id not in ended}
         drop = self._living & (gone | ended)
         policy = self.current.policy
+        turned = (*put.values(), *(self._rows[id] for id in drop | (put.keys() & self._living)))
         if put or drop:
             policy = policy.changed(put, drop, f"{self._head}.{seq}")
         next_expiry = min((*(ends[id] for id in ends.keys() - ended), identities.next_expiry(asked) or NEVER))
@@ -263,7 +279,7 @@ class Follower:
         self._settled_at, self._next_expiry = asked, next_expiry
         self._tell_followers()
         if some_ended or policy is not self.current.policy or identities != self.current.identities:
-            self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms))
+            self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms), turned)
 
     def _ended(self, asked: int) -> bool:
         """Whether a key or grant may have ended since they were settled, or not yet: a clock can be set back."""
@@ -298,10 +314,15 @@ class Follower:
         self._swap(replace(self.current, policy=policy))
         return True
 
-    def _swap(self, snapshot: Snapshot) -> None:
+    def _swap(self, snapshot: Snapshot, grants: tuple[Rule | Link, ...] = ()) -> None:
+        """Put ``snapshot`` in force; ``grants`` are the rows of those that came or went with it."""
+        before = self.current.policy
         self.current = replace(snapshot, policy=snapshot.policy.plainly()) if self._plainly else snapshot
         for listener in self._listeners:
             listener(self.current)
+        if grants or before.bundle is not snapshot.policy.bundle:
+            for turning in self._turning:
+                turning(Turn(before, self.current.policy, grants))
 
     def _reasons(self, now: int, stale: bool) -> Iterator[str]:
         if self.current.policy.bundle is None:

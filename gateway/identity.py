@@ -96,6 +96,10 @@ class KeyRing:
         """32 bytes for one use (``vault``, ``audit``…) of one secret; ``KeyError`` on an unknown id."""
         return HKDF(SHA256(), 32, salt=None, info=f"ostiary/{use}/1".encode()).derive(self._masters[secret_id])
 
+    def keys(self, use: str) -> tuple[bytes, ...]:
+        """``derive`` for every known secret, the current one first."""
+        return tuple(self.derive(id, use) for id in self._masters)
+
     def hash(self, key: str) -> str:
         """The keyed hash of an API key under the current secret: what is stored instead of it."""
         return self._hash(self.current, key)

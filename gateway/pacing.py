@@ -57,3 +57,30 @@ def _clear(loop: asyncio.AbstractEventLoop, work: Iterable[None]) -> None:
         if time.perf_counter() > until:
             loop.call_later(PAUSE_S, _clear, loop, work)
             return
+
+
+class Breath:
+    """Lets a running event loop do other work, whenever this one took a millisecond of it; several tasks that breathe
+    together take no more than one.
+    """
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + SLICE_S
+        self._pausing = asyncio.Lock()
+
+    async def __call__(self) -> None:
+        """To be awaited between two steps."""
+        if time.perf_counter() > self._until:
+            async with self._pausing:
+                await asyncio.sleep(PAUSE_S)
+                self._until = time.perf_counter() + SLICE_S
+
+    async def work(self, work: Slices[T]) -> T:
+        """The result of ``work``, done on the running loop."""
+        while True:
+            await self()
+            try:
+                next(work)
+            except StopIteration as done:
+                result: T = done.value
+                return result

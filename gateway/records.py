@@ -1,4 +1,4 @@
-"""What the store keeps about people, keys and grants: frozen records, no behaviour.
+"""What the store keeps about people, keys, grants, policies and pins: frozen records, no behaviour.
 
 ``rev`` is the number that compare-and-set checks (0 = never stored); ``at`` values and expiries
 are milliseconds since the epoch. Nothing here holds a readable secret.
@@ -87,3 +87,31 @@ class ShadowHead(msgspec.Struct, frozen=True, kw_only=True):
     author: str = ""
     at: int = 0
     why: str = ""
+
+
+class Approved(msgspec.Struct, frozen=True, array_like=True):
+    """The definition of one tool that may be shown and called, by its digest; ``by`` whom, and when."""
+
+    digest: str
+    at: int
+    by: str
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """Another definition that a server gave a tool last, and when that was first seen."""
+
+    digest: str
+    at: int
+
+
+class Pins(msgspec.Struct, frozen=True, kw_only=True):
+    """What is approved of one upstream (``id``), by the names of its tools, and what waits for approval.
+
+    ``definitions`` holds the definitions of all these digests, packed.
+    """
+
+    id: str
+    tools: dict[str, Approved] = {}
+    waiting: dict[str, Waiting] = {}
+    definitions: bytes = b""
+    rev: int = 0

@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from connectors.base import Connector, Sharing
 from connectors.egress import Egress
 from connectors.upstream import Upstream
 from gateway.catalogue import Directory, Server
 from gateway.catalogue.views import View
 from gateway.mcp.terms import Params
+from gateway.pinning import Pinned, Pinning
 from gateway.policy.terms import MAIN
 from gateway.settings import Names, Settings
 
@@ -24,6 +26,14 @@ def ourselves(settings: Settings) -> Params:
 def upstreams_of(settings: Settings, egress: Egress) -> list[Upstream]:
     """A connector for each upstream, nothing of it opened yet. Raises ``ValueError`` when one cannot be read."""
     return [Upstream(spec, egress, client=ourselves(settings)) for spec in settings.upstreams]
+
+
+def connectors_of(settings: Settings, egress: Egress, pinning: Pinning) -> list[Connector]:
+    """As ``upstreams_of``, each without the tools that are not approved, unless the operator trusts it."""
+    return [
+        connector if spec.trust else Pinned(connector, pinning, whole=spec.sharing is Sharing.ALL)
+        for spec, connector in zip(settings.upstreams, upstreams_of(settings, egress), strict=True)
+    ]
 
 
 def servers_of(settings: Settings) -> list[Server]:

@@ -16,12 +16,17 @@ from gateway.errors import Refusal
 from gateway.follower import Snapshot
 from gateway.identity import Identities, KeyRing
 from gateway.mcp.calls import METHODS, classify
+from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import CAPABILITIES_KEY, VERSION_KEY, Call, Era, Message, Notification, Params, Request
 from gateway.pipeline import Origin, Pipeline
+from gateway.pipeline.bridge import Bridge
+from gateway.pipeline.parking import Parking
+from gateway.pipeline.request_state import Tickets
 from gateway.policy.engine import Policy
 from gateway.policy.rules import read
 from gateway.policy.terms import MAIN, Subject
 from gateway.records import ApiKey, User
+from gateway.sealing import Seal
 from tests.fakes import FakeConnector, Ledger
 
 MODEL = (Path(__file__).parent.parent / "policies" / "model.conf").read_text()
@@ -80,14 +85,20 @@ class Standing:
 
 @dataclass
 class Door:
-    """A pipeline over connectors in memory, and accounts named by their e-mail addresses."""
+    """A pipeline over connectors in memory, and accounts named by their e-mail addresses. ``follower`` is one that
+    stands still, unless another one is given.
+    """
 
     rows: str = ""
     connectors: Sequence[FakeConnector] = ()
     servers: Sequence[Server] = ()
     limits: str = ""
     now: int = NOON
+    bounds: Bounds = USUAL
+    follower: Any = None
     heard: list[Notification] = field(default_factory=list)
+    parking: Parking = field(default_factory=Parking)
+    patience_s: float = 600.0
 
     def __post_init__(self) -> None:
         main = Server(MAIN, tuple(each.id for each in self.connectors))
@@ -95,14 +106,17 @@ class Door:
         self.ledger = Ledger()
         self.keys: dict[str, str] = {}
         policy_ = policy(self.rows, limits=self.limits)
-        self.follower = Standing(Snapshot(identities=Identities.of(RING), policy=policy_, confirmed_at_ms=NOON))
+        standing = Snapshot(identities=Identities.of(RING), policy=policy_, confirmed_at_ms=NOON)
+        self.follower = self.follower or Standing(standing)
         self.pipeline = Pipeline(
             self.follower,
             self.directory,
             self.ledger,
             hashed=keyed_hash(b"k" * 32),
+            bridge=Bridge(Tickets(Seal(RING.keys("request-state"))), self.parking, patience_s=self.patience_s),
             server_info=SERVER_INFO,
             stale_after=60,
+            bounds=self.bounds,
             node="node-1",
             clock=lambda: self.now,
         )

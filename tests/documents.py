@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,21 @@ def tables(page: Path) -> Iterator[Table]:
             lines = []
         if line.startswith("#"):
             heading = line.lstrip("#").strip()
+
+
+def written(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    head = tuple(columns)
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def placed(page: str, mark: str, text: str) -> str:
+    """``page`` with ``text`` between ``<!-- mark -->`` and ``<!-- /mark -->``. Raises ``ValueError`` without them."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def missing_part(expected: str, told: str) -> str:

@@ -1,12 +1,13 @@
 """Twins in memory: a connector that remembers what reached it, a trail that keeps what it is given."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.base import Caller, Catalogue, Change, Event, Item
+from connectors.base import NOTHING_ASKED, Caller, Catalogue, Change, Event, Item, UpstreamError
 from gateway.audit import AuditEntry
-from gateway.mcp.terms import Era, Kind, Params
+from gateway.mcp.terms import Era, Kind, Notification, Params
 from gateway.policy.terms import Tool
 from gateway.store.base import Unavailable
 
@@ -32,6 +33,86 @@ def raising(error: BaseException) -> Callable[[Sent], Params]:
 
     def answer(sent: Sent) -> Params:
         raise error
+
+    return answer
+
+
+@dataclass
+class Client:
+    """A caller with ``capabilities``, who answers what he is asked by ``replies`` (what it raises, he answers)."""
+
+    capabilities: Params = field(default_factory=dict)
+    replies: Callable[[str, Params], Params | Awaitable[Params]] = lambda method, _: ANSWERS[method]
+    heard: list[Notification] = field(default_factory=list)
+    asked: list[tuple[str, Params]] = field(default_factory=list)
+
+    def tell(self, notification: Notification) -> None:
+        self.heard.append(notification)
+
+    async def ask(self, method: str, params: Params) -> Params:
+        self.asked.append((method, params))
+        answer = self.replies(method, params)
+        return answer if isinstance(answer, dict) else await answer
+
+
+SAMPLING, ELICITATION, ROOTS = "sampling/createMessage", "elicitation/create", "roots/list"
+FORM: Params = {"message": "What is your name?", "requestedSchema": {"type": "object", "properties": {}}}
+URL: Params = {"mode": "url", "message": "Sign in", "url": "https://example.com/in"}
+SAMPLE: Params = {"messages": [{"role": "user", "content": {"type": "text", "text": "Hi"}}], "maxTokens": 10}
+QUESTIONS: Mapping[str, Params] = {SAMPLING: SAMPLE, ELICITATION: FORM, ROOTS: {}}
+ANSWERS: Mapping[str, Params] = {
+    SAMPLING: {"role": "assistant", "model": "m", "content": {"type": "text", "text": "Hello"}},
+    ELICITATION: {"action": "accept", "content": {"name": "Ada"}},
+    ROOTS: {"roots": [{"uri": "file:///home", "name": "home"}]},
+}
+EVERYTHING: Params = {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}}
+"""The capabilities of a client that can be asked all there is."""
+
+
+def said(value: object) -> Params:
+    """A tool's result that tells ``value``, as JSON."""
+    return {"content": [{"type": "text", "text": json.dumps(value, sort_keys=True)}]}
+
+
+def asking(*rounds: Sequence[tuple[str, Params]]) -> Callable[[Sent], Awaitable[Params]]:
+    """The answer of a legacy server that asks its caller first: in each round all at once. It tells the answers."""
+
+    async def answer(sent: Sent) -> Params:
+        told: list[Params] = []
+        for questions in rounds:
+            told += await asyncio.gather(*(_asked(sent.caller, *each) for each in questions))
+        return said(told)
+
+    return answer
+
+
+async def _asked(caller: Caller, method: str, params: Params) -> Params:
+    try:
+        return await caller.ask(method, params)
+    except UpstreamError as error:
+        return {"error": error.code}
+
+
+def requiring(*rounds: tuple[Mapping[str, tuple[str, Params]], str | None]) -> Callable[[Sent], Params]:
+    """The answer of a modern server that wants input first: of each round the questions, and its state. It knows the
+    round by the state that comes back, and tells what it was sent in the end.
+    """
+    states = [state for _, state in rounds]
+
+    def answer(sent: Sent) -> Params:
+        state, given = sent.params.get("requestState"), sent.params.get("inputResponses", {})
+        at = states.index(state) + 1 if state in states and ("inputResponses" in sent.params or state) else 0
+        if at and not rounds[at - 1][0].keys() <= given.keys():
+            at -= 1
+        if at == len(rounds):
+            return {**said([given, state]), "resultType": "complete"}
+        asked, keeps = rounds[at]
+        result: Params = {"resultType": "input_required", "_meta": {"vendor/key": 1}}
+        if asked:
+            result["inputRequests"] = {
+                key: {"method": method, "params": params} for key, (method, params) in asked.items()
+            }
+        return result if keeps is None else {**result, "requestState": keeps}
 
     return answer
 
@@ -64,7 +145,10 @@ CAPABILITIES: Params = {"tools": {}, "prompts": {}, "resources": {"subscribe": T
 
 @dataclass
 class FakeConnector:
-    """``answer`` makes the result, or raises; ``failure`` is raised instead of a catalogue; ``gate`` holds it back."""
+    """``answer`` makes the result, or raises; ``failure`` is raised instead of a catalogue; ``gate`` holds it back.
+    ``opened`` and ``declared`` keep by whom it was opened, and what his client can be asked for; ``met`` the latter for
+    who asked what it offers.
+    """
 
     id: str
     offered: Sequence[Item] = ()
@@ -77,6 +161,8 @@ class FakeConnector:
     private: Mapping[str, Sequence[Item]] = field(default_factory=dict)
     era: Era = Era.LEGACY
     opened: list[tuple[str, str]] = field(default_factory=list)
+    declared: list[Params] = field(default_factory=list)
+    met: list[Params] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     asked: int = 0
     _listeners: list[Callable[[Change], None]] = field(default_factory=list)
@@ -85,8 +171,9 @@ class FakeConnector:
     def owners(self, subject: str) -> tuple[str, ...]:
         return (subject,) if self.lenders is None else tuple(each or subject for each in self.lenders)
 
-    async def catalogue(self, principal: str) -> Catalogue:
+    async def catalogue(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Catalogue:
         self.asked += 1
+        self.met.append(capabilities)
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
@@ -103,8 +190,9 @@ class FakeConnector:
         items = {kind: tuple(item for item in named if item.kind is kind) for kind in Kind}
         return Catalogue(items, self.capabilities, self.instructions)
 
-    async def open(self, principal: str, owner: str) -> "FakeConnection":
+    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> "FakeConnection":
         self.opened.append((principal, owner))
+        self.declared.append(capabilities)
         return FakeConnection(self, principal, owner)
 
     def watch(self, listener: Callable[[Change], None]) -> None:

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "gateway.mcp": ("gateway.errors", "gateway.policy.terms", "gateway.policy.spelling"),
     "connectors": ("gateway.mcp", "gateway.policy.terms", "gateway.errors"),
     "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
+    "gateway.sealing": (),
     "gateway.sessions": ("gateway.policy.terms", "gateway.errors", "gateway.mcp"),
     "gateway.audit": ("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base"),
     "gateway.store": ("gateway.audit", "gateway.records"),
@@ -49,12 +50,26 @@ MAY_IMPORT = {
     ),
     "gateway.pipeline": (
         *("gateway.policy", "gateway.mcp", "connectors.base", "gateway.identity", "gateway.audit"),
-        *("gateway.catalogue", "gateway.follower", "gateway.shadow", "gateway.errors"),
+        *(
+            "gateway.catalogue",
+            "gateway.follower",
+            "gateway.shadow",
+            "gateway.sealing",
+            "gateway.errors",
+            "gateway.pacing",
+        ),
     ),
-    "gateway.streams": ("gateway.pipeline", "gateway.sessions", "gateway.errors", "connectors.base"),
+    "gateway.pinning": (
+        *("gateway.manage.pins", "gateway.mcp", "gateway.records", "gateway.store.base", "gateway.audit"),
+        *("gateway.errors", "gateway.policy.terms", "connectors.base"),
+    ),
+    "gateway.streams": (
+        *("gateway.pipeline", "gateway.sessions", "gateway.errors", "gateway.mcp.terms", "gateway.pacing"),
+        *("gateway.policy.terms", "gateway.policy.turn", "connectors.base"),
+    ),
     "gateway.manage": (
         *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
-        *("gateway.audit", "connectors.base", "gateway.errors"),
+        *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp.definitions", "gateway.mcp.terms"),
     ),
     "gateway.settings": (
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
@@ -66,7 +81,7 @@ MAY_IMPORT = {
     ),
     "gateway.servers": (
         *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
-        *("connectors.egress", "connectors.upstream"),
+        *("gateway.pinning", "connectors.base", "connectors.egress", "connectors.upstream"),
     ),
     "gateway.cli": ("gateway", "connectors.base", "connectors.listing"),
     "gateway.app": ("gateway", "connectors"),

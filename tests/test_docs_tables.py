@@ -19,9 +19,10 @@ from gateway.audit.entry import Question
 from gateway.cli import main
 from gateway.cli.policy.differences import REASONS
 from gateway.errors import Refusal
-from gateway.mcp import calls, jsonrpc
+from gateway.mcp import calls, input_required, jsonrpc
+from gateway.mcp.cursors import USUAL
 from gateway.mcp.terms import LEGACY_VERSIONS, MODERN_VERSIONS, Era
-from gateway.pipeline import steps
+from gateway.pipeline import parking, request_state, steps
 from gateway.pipeline.door import FREE
 from gateway.policy import condition_text, folder
 from gateway.policy.terms import Reason
@@ -235,7 +236,8 @@ def test_the_table_of_errors_is_that_of_the_code():
 
 
 def test_the_table_of_methods_is_that_of_the_code():
-    eras = {"all": set(Era), "with session": {Era.LEGACY}, MODERN_VERSIONS[0]: {Era.MODERN}}
+    tasks = {"2025-11-25": {Era.LEGACY}, f"2025-11-25, {MODERN_VERSIONS[0]}": set(Era)}
+    eras = {"all": set(Era), "with session": {Era.LEGACY}, MODERN_VERSIONS[0]: {Era.MODERN}} | tasks
     told = {
         name: (eras[row["revisions"]], row["counts against the rate limit"])
         for name, row in table("clients.md", "Methods").by("method").items()
@@ -253,6 +255,8 @@ def test_the_table_of_methods_is_that_of_the_code():
             table("clients.md", "Limits"),
             [
                 10 * 1024 * 1024,
+                USUAL.items,
+                USUAL.bytes,
                 jsonrpc.MAX_DEPTH,
                 jsonrpc.MAX_BATCH,
                 jsonrpc.MAX_ID,
@@ -265,6 +269,13 @@ def test_the_table_of_methods_is_that_of_the_code():
                 RUNNING,
                 SUBSCRIBED,
                 steps.SUBSCRIPTIONS,
+                input_required.ANSWERS,
+                input_required.MAX_SEALED,
+                request_state.LIVES_MS // 60_000,
+                parking.PARKED_PER_SUBJECT,
+                parking.PARKED,
+                request_state.SPENT_PER_SUBJECT,
+                request_state.SPENT,
                 WAITING,
                 WAITING_BYTES,
                 int(UNREAD_S),

@@ -11,7 +11,7 @@ from gateway.manage.policies import apply_policy
 from gateway.manage.users import delete_user, give_role, reset_key, withdraw_role
 from gateway.policy.bundle import bundle_hash
 from gateway.policy.terms import MAIN, Access, Reason
-from gateway.records import ApiKey, Grant, PolicyHead
+from gateway.records import ApiKey, Grant, Pins, PolicyHead
 from gateway.store.base import Changes, Unavailable
 from gateway.store.opening import open_store
 from tests.following import (
@@ -370,6 +370,31 @@ async def test_changes_that_could_not_be_followed_to_their_end_are_followed_agai
     between.instead.clear()
     await follower.catch_up()
     assert signed_in(follower, issued), "a change half followed must not count as seen"
+
+
+async def test_a_watcher_hears_of_every_look_and_of_what_changed(follower, store):
+    looks = []
+    follower.on_look(looks.append)
+    await store.pins.add(Pins(id="git"))
+    await follower.catch_up()
+    await follower.catch_up()
+    assert [[pins.id for pins in look.pins] if look else None for look in looks] == [["git"], None]
+
+
+async def test_changes_that_a_watcher_could_not_take_are_told_again(follower, store):
+    await ada(store)
+    looks = []
+
+    def fails_once(changes):
+        looks.append(changes)
+        if len(looks) == 1:
+            raise RuntimeError("for the test")
+
+    follower.on_look(fails_once)
+    with pytest.raises(RuntimeError):
+        await follower.catch_up()
+    await follower.catch_up()
+    assert [len(look.users) for look in looks] == [1, 1]
 
 
 async def test_stopping_ends_the_polling(follower):

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import weakref
+from itertools import pairwise
 
 import pytest
 
 from gateway import pacing
-from gateway.pacing import clear_away_in_slices, paced
+from gateway.pacing import Breath, clear_away_in_slices, paced
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Effect, Link, Place, Rule
@@ -112,3 +113,36 @@ async def test_a_policy_may_be_dropped_in_another_thread():
     del policy
     await asyncio.to_thread(holder.clear)
     await until(lambda: not any(contents))
+
+
+async def test_work_on_the_loop_gives_its_result_and_lets_the_others_on_after_each_slice(monkeypatch):
+    monkeypatch.setattr(pacing, "SLICE_S", 0.0)
+    done = []
+
+    async def others():
+        while True:
+            done.append("other")
+            await asyncio.sleep(0)
+
+    def work(name):
+        for _ in range(4):
+            done.append(name)
+            yield
+        return name
+
+    breath, other = Breath(), asyncio.create_task(others())
+    assert await asyncio.gather(*(breath.work(work(name)) for name in "abc")) == ["a", "b", "c"]
+    other.cancel()
+    assert sorted(each for each in done if each != "other") == sorted("abc" * 4)
+    assert all("other" in pair for pair in pairwise(done[done.index("a") :]))
+
+
+async def test_work_that_is_soon_done_does_not_pause(monkeypatch):
+    monkeypatch.setattr(pacing, "SLICE_S", 60.0)
+    monkeypatch.setattr(pacing.asyncio, "sleep", None)
+    assert await Breath().work(iter_of("done")) == "done"
+
+
+def iter_of(result):
+    yield
+    return result

@@ -26,6 +26,10 @@ def stream(subject: Subject = ANN) -> Stream:
     return Stream(subject, "main", lambda message: message)
 
 
+async def taken(stream: Stream, wait: float = 1) -> list[bytes]:
+    return [event.data for event in await stream.take(wait)]
+
+
 def said(number: int) -> Notification:
     return Notification("notifications/x", {"n": number})
 
@@ -79,10 +83,11 @@ def test_an_idle_session_expires_unless_its_stream_is_open():
     idle, busy = sessions.open(ANN, "main", "mcp", 0), sessions.open(ANN, "main", "mcp", 0)
     busy.stream = stream()
     sessions.attach(busy.stream)
+    connection = busy.stream.connect()
     sessions.expire(IDLE_MS + 1)
     assert len(sessions) == 1
     assert sessions.find(busy.id, ANN, transport="mcp", now=0) is busy
-    sessions.detach(busy.stream)
+    busy.stream.leave(connection)
     sessions.expire(2 * IDLE_MS + 2)
     assert len(sessions) == 0
     assert idle.stream is None
@@ -94,25 +99,25 @@ async def test_what_is_pushed_is_taken_in_order_and_closing_comes_last():
         open_stream.push(said(n))
     open_stream.close()
     open_stream.push(said(99))
-    assert await open_stream.take(1) == [line(0), line(1), line(2)]
+    assert await taken(open_stream, 1) == [line(0), line(1), line(2)]
     with pytest.raises(StreamClosed):
         await open_stream.take(1)
 
 
 async def test_taking_waits_for_a_push_and_gives_nothing_after_the_wait():
     open_stream = stream()
-    assert await open_stream.take(0.001) == []
+    assert await taken(open_stream, 0.001) == []
     taking = asyncio.create_task(open_stream.take(5))
     await asyncio.sleep(0)
     open_stream.push(said(1))
-    assert await taking == [line(1)]
+    assert [event.data for event in await taking] == [line(1)]
 
 
 async def test_a_reader_that_falls_behind_is_cut_off():
     open_stream = stream()
     for n in range(WAITING + 10):
         open_stream.push(said(n))
-    assert len(await open_stream.take(1)) == WAITING + 1
+    assert len(await taken(open_stream)) == WAITING + 1
     with pytest.raises(StreamClosed):
         await open_stream.take(1)
 
@@ -194,18 +199,18 @@ async def test_finishing_answers_what_an_event_stream_still_owes_before_it_ends(
         await other.take(5)
     release.set()
     await finishing
-    assert await session.stream.take(1) == [line(7)]
+    assert await taken(session.stream, 1) == [line(7)]
 
 
 async def test_a_reader_that_falls_far_behind_in_bytes_is_cut_off_but_one_large_message_passes():
     open_stream = stream()
     large = Notification("notifications/x", {"text": "x" * (WAITING_BYTES + 1)})
     open_stream.push(large)
-    assert await open_stream.take(1) == [encode(large)]
+    assert await taken(open_stream, 1) == [encode(large)]
     open_stream.push(large)
     open_stream.push(said(1))
     open_stream.push(said(2))
-    assert await open_stream.take(1) == [encode(large), line(1)]
+    assert await taken(open_stream, 1) == [encode(large), line(1)]
     with pytest.raises(StreamClosed):
         await open_stream.take(1)
 

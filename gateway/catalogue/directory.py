@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
-from connectors.base import Catalogue, Change, Connector, Event, UpstreamError
+from connectors.base import NOTHING_ASKED, Catalogue, Change, Connector, Event, UpstreamError
 from gateway.catalogue.views import Source, View, merge
 from gateway.errors import Refusal, Unknown
+from gateway.mcp.terms import Params
+from gateway.policy.terms import SYSTEM
 
 PATIENCE_S: Final = 5.0
 """How long the first list waits for a connector that does not answer; its items follow when it does."""
@@ -97,30 +99,38 @@ class Directory:
         said = [catalogue.instructions for _, catalogue in view.sources if catalogue is not None]
         return self.server(domain).instructions or (said[0] if len(view.sources) == len(said) == 1 else "")
 
-    async def view(self, domain: str, principal: str) -> View:
-        """What a server offers to ``principal``; does not wait when it is remembered. Raises ``Unknown``."""
+    async def view(self, domain: str, principal: str, capabilities: Params = NOTHING_ASKED) -> View:
+        """What a server offers to ``principal``; does not wait when it is remembered. ``capabilities`` is what his
+        client can be asked for, as a server behind us that is first met for it will learn. Raises ``Unknown``.
+        """
         view = self._views.get(domain, {}).get(principal)
         if view is None:
-            return await self._look(self.server(domain), principal)
+            return await self._look(self.server(domain), principal, capabilities)
         if view.missing:
             self._ask_again(view.missing, principal)
         return view
 
-    async def glance(self, domain: str, principal: str) -> View:
+    async def glance(self, domain: str, principal: str, capabilities: Params = NOTHING_ASKED) -> View:
         """As ``view``, for who only wants to know what a server is like: waits ``GLANCE_S`` for those not heard yet,
         who then go on in the background. Raises ``Unknown``.
         """
         server = self.server(domain)
         if domain in self._views and principal in self._views[domain]:
-            return await self.view(domain, principal)
+            return await self.view(domain, principal, capabilities)
         known = [(id, self._of(id, principal)) for id in server.connectors]
-        unheard = [self._ask(id, principal) for id, each in known if not each.fresh and each.failed_at is None]
+        news = [id for id, each in known if not each.fresh and each.failed_at is None]
+        unheard = [self._ask(id, principal, capabilities) for id in news]
         if unheard:
             await asyncio.wait(unheard, timeout=GLANCE_S)
         view = self._merged(server, principal)
         if all(self._of(id, principal).failed_at is not None for id in view.missing):
             _keep(self._views[domain], principal, view)
         return view
+
+    def lenders(self, domain: str, subject: str) -> frozenset[str]:
+        """Those others on whose connections something of a server could be used by ``subject``."""
+        connectors = (self._connectors[id] for id in self.server(domain).connectors)
+        return frozenset(owner for each in connectors for owner in each.owners(subject)) - {subject, SYSTEM}
 
     def former(self, domain: str, principal: str) -> View | None:
         """The view that a change made obsolete last, for telling whom the change concerns."""
@@ -139,8 +149,9 @@ class Directory:
 
     # -- looking
 
-    async def _look(self, server: Server, principal: str) -> View:
-        asked = {id: self._ask(id, principal) for id in server.connectors if not self._of(id, principal).fresh}
+    async def _look(self, server: Server, principal: str, capabilities: Params) -> View:
+        unknown = [id for id in server.connectors if not self._of(id, principal).fresh]
+        asked = {id: self._ask(id, principal, capabilities) for id in unknown}
         if patiently := [task for id, task in asked.items() if id not in self._hanging]:
             await asyncio.wait(patiently, timeout=self._patience)
         self._hanging.update(id for id, task in asked.items() if not task.done())
@@ -165,11 +176,13 @@ class Directory:
 
     # -- asking
 
-    def _ask(self, id: str, principal: str) -> asyncio.Task[None]:
+    def _ask(self, id: str, principal: str, capabilities: Params = NOTHING_ASKED) -> asyncio.Task[None]:
         """The one task that asks a connector for a principal's catalogue."""
         task = self._asking.get((id, principal))
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._hear(id, principal), name=f"catalogue of {id}")
+            task = asyncio.get_running_loop().create_task(
+                self._hear(id, principal, capabilities), name=f"catalogue of {id}"
+            )
             self._asking[id, principal] = task
             task.add_done_callback(lambda done: self._heard(id, principal, done))
         return task
@@ -180,10 +193,10 @@ class Directory:
             if failed_at is not None and self._clock() - failed_at >= AGAIN_S:
                 self._ask(id, principal)
 
-    async def _hear(self, id: str, principal: str) -> None:
+    async def _hear(self, id: str, principal: str, capabilities: Params) -> None:
         for _ in range(ROUNDS):
             changes = self._changes[id]
-            catalogue = await self._connectors[id].catalogue(principal)
+            catalogue = await self._connectors[id].catalogue(principal, capabilities)
             if changes == self._changes[id]:
                 break
         known = self._of(id, principal)

@@ -7,10 +7,17 @@ and does not ask connectors anything.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Final, TypeAlias
+from urllib.parse import quote
+
+import msgspec
 
 from connectors.base import Catalogue, Connector, Item
+from gateway.mcp import tasks
+from gateway.mcp.cursors import Position
 from gateway.mcp.names import climbs, object_name, public_names
+from gateway.mcp.repeating import Places, places
 from gateway.mcp.schema import Arguments
 from gateway.mcp.terms import Kind, Params
 from gateway.policy.schema import Schema
@@ -19,18 +26,29 @@ from gateway.policy.terms import Json
 Source: TypeAlias = tuple[Connector, Catalogue | None]
 """A connector and what it offers; ``None`` when it has never said so."""
 
+Found: TypeAlias = tuple[int, Connector, Item]
+"""An item, its connector, and the place of that among those of the server."""
+
 _WITH_LISTS: Final = ("tools", "prompts", "resources")
 _WITHOUT: Final = ("completions", "logging")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """An item as one server offers it: ``name`` is what clients see, ``object`` what the policy sees."""
+    """An item as one server offers it: ``name`` is what clients see, ``object`` what the policy sees, ``place`` the
+    number of its connector among those of the server.
+    """
 
     connector: Connector
     item: Item
     name: str
     object: str
+    place: int = 0
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in its list: by its connector's place, then by its own name."""
+        return self.place, self.item.name
 
     @cached_property
     def definition(self) -> Params:
@@ -41,9 +59,18 @@ class Offer:
     @cached_property
     def schema(self) -> Json:
         """What its arguments must be: a tool's own schema; a prompt's arguments are text (MCP 2025-11-25, prompts)."""
-        if self.item.kind is Kind.PROMPT:
-            return _prompt_schema(self.item.definition.get("arguments"))
-        return self.item.definition.get("inputSchema")
+        return self.knowing({}) if self.item.kind is Kind.PROMPT else self.item.definition.get("inputSchema")
+
+    def knowing(self, known: Mapping[str, str]) -> Json:
+        """The schema of a prompt's arguments where some are known already."""
+        return _prompt_schema(self.item.definition.get("arguments"), known)
+
+    def below(self, known: Mapping[str, str]) -> "Offer | None":
+        """The template where what it begins with is known already; ``None`` when nothing may begin like that."""
+        name = filled(self.item.name, known)
+        if climbs(literal_prefix(name)):
+            return None
+        return replace(self, object=object_name(self.item.connector, self.item.kind, name))
 
     @cached_property
     def narrowing(self) -> Schema:
@@ -55,10 +82,22 @@ class Offer:
         """The check of a tool's or prompt's arguments, compiled at its first use."""
         return Arguments(self.schema)
 
+    @cached_property
+    def repeats(self) -> Places:
+        """Which of a tool's arguments HTTP headers repeat, compiled at its first use."""
+        return places(self.schema) if self.item.kind is Kind.TOOL else {}
+
+    @cached_property
+    def weight(self) -> int:
+        """The bytes of its definition in a list."""
+        return len(msgspec.json.encode(self.definition))
+
 
 @dataclass(frozen=True, weakref_slot=True, slots=True)
 class View:
-    """All that a server offers to one principal. ``missing`` are connectors whose word is absent or old."""
+    """All that a server offers to one principal, each list sorted by ``Offer.position``: so it has the same order
+    whatever the servers behind us do. ``missing`` are connectors whose word is absent or old.
+    """
 
     sources: tuple[Source, ...]
     listed: Mapping[Kind, tuple[Offer, ...]]
@@ -87,7 +126,9 @@ class View:
 
     @property
     def capabilities(self) -> Params:
-        """What the server can do: the union over its connectors. One not heard from yet may do anything."""
+        """What the server can do: the union over its connectors. One not heard from yet may do anything,
+        but for running tasks, which nobody expects.
+        """
         known = [catalogue.capabilities for _, catalogue in self.sources if catalogue is not None]
         unheard = len(known) < len(self.sources)
         merged: Params = {
@@ -96,16 +137,17 @@ class View:
         if isinstance(resources := merged.get("resources"), dict):
             resources["subscribe"] = unheard or any(_subscribes(each) for each in known)
         merged.update({name: {} for name in _WITHOUT if unheard or any(name in each for each in known)})
-        return merged
+        return merged | tasks.offered(known)
+
+    def capabilities_of(self, connector: Connector) -> Params:
+        """What the server behind one connector can do, as far as it was heard."""
+        heard = (catalogue for each, catalogue in self.sources if each is connector and catalogue is not None)
+        return next((catalogue.capabilities for catalogue in heard), {})
 
 
 def merge(sources: Sequence[Source], *, prefixed: bool, missing: frozenset[str] = frozenset()) -> View:
     """The view over ``sources``, in their order. Of a URI that several offer, the first keeps it."""
-    items = {
-        kind: [(connector, item) for connector, catalogue in sources for item in _items(catalogue, kind)]
-        for kind in Kind
-    }
-    listed = {kind: tuple(_offers(kind, found, prefixed=prefixed)) for kind, found in items.items()}
+    listed = {kind: tuple(_offers(kind, _found(sources, kind), prefixed=prefixed)) for kind in Kind}
     by_name = {(kind, offer.name): offer for kind, offers in listed.items() for offer in offers}
     return View(tuple(sources), listed, by_name, missing)
 
@@ -113,6 +155,18 @@ def merge(sources: Sequence[Source], *, prefixed: bool, missing: frozenset[str] 
 def literal_prefix(template: str) -> str:
     """What every URI of a template begins with (RFC 6570)."""
     return template.partition("{")[0]
+
+
+def filled(template: str, known: Mapping[str, str]) -> str:
+    """The template with its first variables replaced, up to one that is not known or not simple (RFC 6570, level 1)."""
+    done, rest = "", template
+    while "{" in rest:
+        before, _, tail = rest.partition("{")
+        name, _, after = tail.partition("}")
+        if name not in known:
+            break
+        done, rest = f"{done}{before}{quote(known[name], safe='')}", after
+    return done + rest
 
 
 def fits(template: str, uri: str) -> bool:
@@ -132,28 +186,35 @@ def fits(template: str, uri: str) -> bool:
     return True
 
 
-def _items(catalogue: Catalogue | None, kind: Kind) -> Iterable[Item]:
-    return () if catalogue is None else catalogue.items.get(kind, ())
+def _found(sources: Sequence[Source], kind: Kind) -> Sequence[Found]:
+    """What the sources offer, in the order of the list."""
+    return [
+        (place, connector, item)
+        for place, (connector, catalogue) in enumerate(sources)
+        if catalogue is not None
+        for item in sorted(catalogue.items.get(kind, ()), key=attrgetter("name"))
+    ]
 
 
-def _offers(kind: Kind, found: Sequence[tuple[Connector, Item]], *, prefixed: bool) -> Iterable[Offer]:
+def _offers(kind: Kind, found: Sequence[Found], *, prefixed: bool) -> Iterable[Offer]:
     if kind in (Kind.TOOL, Kind.PROMPT):
-        names = public_names([(item.connector, item.name) for _, item in found], prefixed=prefixed)
+        names = public_names([(item.connector, item.name) for _, _, item in found], prefixed=prefixed)
     else:
-        found = [(connector, item) for connector, item in found if not climbs(item.name)]
-        names = [item.name for _, item in found]
+        found = [each for each in found if not climbs(each[2].name)]
+        names = [item.name for _, _, item in found]
     seen: set[str] = set()
-    for (connector, item), name in zip(found, names, strict=True):
+    for (place, connector, item), name in zip(found, names, strict=True):
         if name not in seen:
             seen.add(name)
-            yield Offer(connector, item, name, object_name(item.connector, item.kind, item.name))
+            yield Offer(connector, item, name, object_name(item.connector, item.kind, item.name), place)
 
 
-def _prompt_schema(arguments: Json) -> Json:
+def _prompt_schema(arguments: Json, known: Mapping[str, str]) -> Json:
     named = [each for each in arguments if isinstance(each, dict)] if isinstance(arguments, list) else []
+    properties: Params = {str(each.get("name")): {"type": "string"} for each in named}
     return {
         "type": "object",
-        "properties": {str(each.get("name")): {"type": "string"} for each in named},
+        "properties": {**properties, **{name: {"const": text} for name, text in known.items()}},
         "required": [str(each.get("name")) for each in named if each.get("required") is True],
         "additionalProperties": {"type": "string"},
     }

@@ -1,11 +1,12 @@
 """How commands speak: tables for people, JSON for programs, one clean line for what went wrong."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -14,6 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.policy.terms import Problem
+
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Signs that take no ink although Unicode calls them printable: fillers, variation selectors and the like."""
 
 
 class Failure(click.ClickException):
@@ -24,8 +30,19 @@ class Failure(click.ClickException):
 
 
 def shown(text: str) -> str:
-    """A text as a terminal may get it: what names of foreign tools could tell it to do stands there as a number."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
+    """A text as a terminal may get it: what names of foreign tools could tell it to do, and what nobody would see,
+    stands there as a number.
+    """
+    return "".join(sign if sign in "\n\t" or _visible(sign) else ascii(sign)[1:-1] for sign in text)
+
+
+def shown_in_line(text: str) -> str:
+    """The same for what must not end its line, nor leave its cell."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _visible(text: str) -> bool:
+    return text.isprintable() and _INVISIBLE.search(text) is None
 
 
 def failed(problems: Iterable[Problem], what: str) -> Failure:
@@ -37,14 +54,20 @@ def failed(problems: Iterable[Problem], what: str) -> Failure:
 
 
 def show_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """What stands in the texts of ``value`` and is not to be seen is escaped, which is the same JSON."""
+    told = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo("\n".join(line if _visible(line) else _in_json(line) for line in told.split("\n")))
+
+
+def _in_json(line: str) -> str:
+    return "".join(sign if _visible(sign) else json.dumps(sign)[1:-1] for sign in line)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; otherwise one line per row, its cells separated by tabs."""
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join(map(shown, row)))
+            click.echo("\t".join(map(shown_in_line, row)))
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:

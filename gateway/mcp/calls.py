@@ -41,6 +41,8 @@ UNSUPPORTED_VERSION: Final = -32022
 VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
+REPEATED: Final = "mcp-param-"
+"""How the headers begin that repeat an argument."""
 
 ASSUMED_VERSION: Final = "2025-03-26"
 """What a legacy client speaks that does not say (MCP 2025-11-25, transports)."""
@@ -91,7 +93,9 @@ class Method:
 
 
 _CURSOR: Final = (Parameter("cursor", str),)
-_ARGUMENTS: Final = (Parameter("arguments", dict),)
+_RETRY: Final = (Parameter("inputResponses", dict), Parameter("requestState", str))
+_ARGUMENTS: Final = (Parameter("arguments", dict), *_RETRY)
+_ANSWERS: Final = (Parameter("inputResponses", dict, required=True),)
 _HELLO: Final = (Parameter("protocolVersion", str, required=True), Parameter("capabilities", dict))
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -105,13 +109,18 @@ METHODS: Final[Mapping[str, Method]] = {
     "resources/templates/list": Method(Step.LIST, kind=Kind.TEMPLATE, reads=_CURSOR),
     "tools/call": Method(Step.USE, kind=Kind.TOOL, target="name", mirrored=True, reads=_ARGUMENTS),
     "prompts/get": Method(Step.USE, kind=Kind.PROMPT, target="name", mirrored=True, reads=_ARGUMENTS),
-    "resources/read": Method(Step.USE, kind=Kind.RESOURCE, target="uri", mirrored=True),
+    "resources/read": Method(Step.USE, kind=Kind.RESOURCE, target="uri", mirrored=True, reads=_RETRY),
     "resources/subscribe": Method(Step.USE, _LEGACY, kind=Kind.RESOURCE, target="uri"),
     "resources/unsubscribe": Method(Step.USE, _LEGACY, kind=Kind.RESOURCE, target="uri"),
+    "tasks/get": Method(Step.USE, target="taskId", mirrored=True),
+    "tasks/cancel": Method(Step.USE, target="taskId", mirrored=True),
+    "tasks/update": Method(Step.USE, _MODERN, target="taskId", mirrored=True, reads=_ANSWERS),
+    "tasks/result": Method(Step.USE, _LEGACY, target="taskId"),
+    "tasks/list": Method(Step.LIST, _LEGACY, reads=_CURSOR),
     "completion/complete": Method(Step.USE, target="ref", reads=(Parameter("argument", dict, required=True),)),
     "subscriptions/listen": Method(Step.LISTEN, _MODERN, reads=(Parameter("notifications", dict, required=True),)),
 }
-"""Every request of revisions 2024-11-05 to 2026-07-28 but ``tasks/*``, which this gateway does not offer."""
+"""Every request of revisions 2024-11-05 to 2026-07-28, and of its extension for tasks."""
 
 
 def classify(
@@ -142,7 +151,8 @@ def classify(
         return Call(message, Step.PING, era, version, domain, transport, session=session)
     method = _method(message, era)
     kind, target = _named(message, method, era)
-    return Call(message, method.step, era, version, domain, transport, kind, target, session)
+    repeated = _repeated(headers) if era is Era.MODERN and kind is Kind.TOOL else {}
+    return Call(message, method.step, era, version, domain, transport, kind, target, session, repeated)
 
 
 # -- 1. the era
@@ -192,7 +202,7 @@ def _modern(message: Message, headers: Mapping[str, str]) -> str:
     if not isinstance(version, str):
         raise _invalid(f"`params._meta`: `{VERSION_KEY}` must be given, as a string", Era.MODERN)
     if version != said:
-        raise _mismatch(f"MCP-Protocol-Version: must be {quoted(version)}, as in `params._meta`")
+        raise mismatch(f"MCP-Protocol-Version: must be {quoted(version)}, as in `params._meta`")
     _served(version)
     _check_meta(meta)
     _compare_names(message, headers)
@@ -215,21 +225,29 @@ def _check_meta(meta: Params) -> None:
 
 def _compare_names(message: Request, headers: Mapping[str, str]) -> None:
     if headers.get(METHOD_HEADER) != message.method:
-        raise _mismatch(f"Mcp-Method: must be given once, as {quoted(message.method)}")
+        raise mismatch(f"Mcp-Method: must be given once, as {quoted(message.method)}")
     method = METHODS.get(message.method)
     if method is None or not method.mirrored:
         return
     target = message.params.get(method.target)
     if isinstance(target, str) and decoded(headers.get(NAME_HEADER)) != target:
-        raise _mismatch(f"Mcp-Name: must be given once, as {quoted(target)}")
+        raise mismatch(f"Mcp-Name: must be given once, as {quoted(target)}")
+
+
+def _repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers that repeat arguments, by what stands behind ``Mcp-Param-``: which they are the tool's schema says,
+    so they are compared where the tool is known.
+    """
+    return {name.removeprefix(REPEATED): text for name, text in headers.items() if name.startswith(REPEATED)}
 
 
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=")
+_VISIBLE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def decoded(value: str | None) -> str | None:
     """What a mirrored header says (MCP 2026-07-28, transports, value encoding); ``None`` when it says nothing valid."""
-    if value is None:
+    if value is None or _VISIBLE.fullmatch(value) is None:
         return None
     value = value.strip(" \t")
     wrapped = _SENTINEL.fullmatch(value)
@@ -312,5 +330,6 @@ def _invalid(text: str, era: Era) -> Malformed:
     return Malformed(text, code=INVALID_PARAMS, status=400 if era is Era.MODERN else 200)
 
 
-def _mismatch(text: str) -> Malformed:
+def mismatch(text: str) -> Malformed:
+    """A header that does not say what the body says (MCP 2026-07-28, header validation)."""
     return Malformed(f"header mismatch: {text}", code=HEADER_MISMATCH)

@@ -6,13 +6,17 @@ client's. What a server adds of its own passes all of them unharmed. This file k
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, cast
 
 from gateway.errors import UpstreamFailed
 from gateway.mcp.calls import INVALID_PARAMS, SUPPORTED_VERSIONS, negotiated
+from gateway.mcp.input_required import InputRequired, written
+from gateway.mcp.questions import ELICITATION_COMPLETE
 from gateway.mcp.terms import (
     CAPABILITIES_KEY,
     CLIENT_INFO_KEY,
+    LEGACY_VERSIONS,
     LOG_LEVEL_KEY,
     LOG_LEVELS,
     SERVER_INFO_KEY,
@@ -42,9 +46,14 @@ CACHEABLE: Final = frozenset(
     }
 )
 
+UNASKED_LEVEL: Final = "info"
+"""From which level on legacy clients hear log lines of modern servers, which say none unasked."""
+
 _CLIENT_ENVELOPE: Final = (VERSION_KEY, CLIENT_INFO_KEY, CAPABILITIES_KEY, SERVER_INFO_KEY, SUBSCRIPTION_KEY)
 _SERVER_ENVELOPE: Final = (SERVER_INFO_KEY, SUBSCRIPTION_KEY)
 _NOT_OFFERED: Final = ("task", "inputResponses", "requestState")
+_ONLY_MODERN: Final = ("extensions",)
+_ONLY_NEWEST_LEGACY: Final = ("tasks",)
 
 
 # -- openings
@@ -52,9 +61,11 @@ _NOT_OFFERED: Final = ("task", "inputResponses", "requestState")
 
 def initialize_result(params: Params, *, capabilities: Params, server_info: Params, instructions: str = "") -> Params:
     """The answer to ``initialize``, which agrees on the version asked for or our newest with a handshake."""
+    version = negotiated(params.get("protocolVersion"))
+    unknown = _ONLY_MODERN if version == LEGACY_VERSIONS[0] else (*_ONLY_MODERN, *_ONLY_NEWEST_LEGACY)
     result: Params = {
-        "protocolVersion": negotiated(params.get("protocolVersion")),
-        "capabilities": capabilities,
+        "protocolVersion": version,
+        "capabilities": _without(capabilities, unknown),
         "serverInfo": server_info,
     }
     return {**result, "instructions": instructions} if instructions else result
@@ -62,7 +73,8 @@ def initialize_result(params: Params, *, capabilities: Params, server_info: Para
 
 def discover_result(*, capabilities: Params, server_info: Params, instructions: str = "") -> Params:
     """The answer to ``server/discover``, as it goes to the client."""
-    result: Params = {"supportedVersions": list(SUPPORTED_VERSIONS), "capabilities": capabilities}
+    offered = _without(capabilities, _ONLY_NEWEST_LEGACY)
+    result: Params = {"supportedVersions": list(SUPPORTED_VERSIONS), "capabilities": offered}
     if instructions:
         result["instructions"] = instructions
     return _to_modern(result, "server/discover", server_info, ttl_ms=0)
@@ -74,8 +86,10 @@ def discover_result(*, capabilities: Params, server_info: Params, instructions: 
 def to_client(result: Params, call: Call, *, server_info: Params, ttl_ms: int = 0) -> Params:
     """``result`` in the era of ``call``; the given one is not changed.
 
-    ``ttl_ms`` is for how long a client may keep what the gateway itself makes (lists). Since it depends on
-    who asks, nothing may ever be kept for others.
+    ``ttl_ms`` is for how long a client may keep what the gateway itself makes (lists, what it says of itself): not at
+    all, since the policy may change at any moment, and a client without an open stream would not hear of it. Since it
+    depends on who asks, nothing may ever be kept for others. A resource that was read is kept as its server says: it
+    has been given, and a later no cannot take it back.
     """
     method = call.message.method if isinstance(call.message, Request) else ""
     if call.era is Era.MODERN:
@@ -122,6 +136,19 @@ def _legacy_tool(tool: Json) -> Json:
     if not isinstance(tool, dict) or schema is None or (isinstance(schema, dict) and schema.get("type") == "object"):
         return tool
     return {key: value for key, value in tool.items() if key != "outputSchema"}
+
+
+def asking(asked: InputRequired, *, server_info: Params) -> Params:
+    """The result that asks the client of the modern era for input. It is never kept, so it says nothing of caches."""
+    told = written(asked)
+    meta = _without(told.get("_meta"), _SERVER_ENVELOPE)
+    return {**told, "_meta": {**meta, SERVER_INFO_KEY: server_info}}
+
+
+def tasked(result: Params, call: Call, *, server_info: Params) -> Params:
+    """The result that tells of a task instead of an outcome, in the era of ``call``."""
+    told = to_client(_without(result, ("resultType",)), call, server_info=server_info)
+    return {**told, "resultType": "task"} if call.era is Era.MODERN else told
 
 
 # -- errors
@@ -185,6 +212,14 @@ def log_level(params: Params) -> str | None:
     return level if isinstance(level, str) and level in LOG_LEVELS else None
 
 
+def with_log_level(request: Request, level: str | None) -> Request:
+    """A legacy request that says in the words of the modern era which log lines its client hears: those of the
+    ``level`` that it set, or what servers say unasked.
+    """
+    said = _without(request.params.get("_meta"), (LOG_LEVEL_KEY,))
+    return replace(request, params=_with_meta(request.params, {**said, LOG_LEVEL_KEY: level or UNASKED_LEVEL}))
+
+
 def may_say(notification: Notification, call: Call, session_level: str | None = None) -> bool:
     """Whether a client may be told ``notification`` while ``call`` runs.
 
@@ -192,6 +227,8 @@ def may_say(notification: Notification, call: Call, session_level: str | None = 
     """
     if notification.method == "notifications/progress":
         return True
+    if notification.method == ELICITATION_COMPLETE:
+        return call.era is Era.LEGACY
     if notification.method != "notifications/message":
         return False
     if call.era is Era.MODERN:

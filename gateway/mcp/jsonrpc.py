@@ -57,7 +57,7 @@ class _Words:
 _ENVELOPE: Final = _Words("jsonrpc", "id", "method", "params", "result", "error")
 _PARAMS: Final = _Words(
     *("_meta", "name", "arguments", "uri", "ref", "argument", "cursor", "level", "notifications"),
-    *("protocolVersion", "capabilities", "clientInfo", "requestId", "requestState", "inputResponses"),
+    *("protocolVersion", "capabilities", "clientInfo", "requestId", "requestState", "inputResponses", "task", "taskId"),
 )
 _META: Final = _Words(*META_KEYS)
 

@@ -1,5 +1,6 @@
 """The words of the protocol: messages, eras, calls. Values only; no bytes, no transport, no clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -92,7 +93,8 @@ class Call:
     """One classified message, judged and forwarded as it stands here.
 
     ``target`` is the public name or URI that the body names (``""`` when the method has none);
-    ``domain`` comes from the URL. ``version`` is the protocol version in force for this message.
+    ``domain`` comes from the URL. ``version`` is the protocol version in force for this message. ``repeated`` are
+    the headers that say they repeat an argument, by what stands behind ``Mcp-Param-``.
     """
 
     message: Message
@@ -104,3 +106,4 @@ class Call:
     kind: Kind | None = None
     target: str = ""
     session: str = ""
+    repeated: Mapping[str, str] = field(default_factory=dict)

@@ -3,20 +3,30 @@
 How a no is told (MCP knows no code for "the policy says no", and many clients give up on a JSON-RPC error):
 - a tool that may never be called answers as one that does not exist: -32602, the same text for both;
 - a ``tools/call`` that is denied for these arguments, breaks the schema, lacks a connection, or whose server
-  behind us fails, answers a result with ``isError``, so that the model reads why;
+  behind us fails or gets no answer to what it asks, answers a result with ``isError``, so that the model reads why;
 - everything else is a JSON-RPC error, with the code and the HTTP status of its class in ``errors.py``.
 """
 
 from typing import Final, cast
 
 from connectors.base import UpstreamError
-from gateway.errors import Denied, Fault, InvalidArguments, NotConnected, Refusal, Unavailable, Unknown, UpstreamFailed
+from gateway.errors import (
+    Denied,
+    Fault,
+    InvalidArguments,
+    NotConnected,
+    Refusal,
+    Unanswered,
+    Unavailable,
+    Unknown,
+    UpstreamFailed,
+)
 from gateway.mcp.eras import RESOURCE_NOT_FOUND, error_to_client
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Call, Era, Kind, Params, Request
 from gateway.policy.terms import Decision, Json
 
-TOLD_AS_RESULT: Final = (Denied, InvalidArguments, NotConnected, UpstreamFailed)
+TOLD_AS_RESULT: Final = (Denied, InvalidArguments, NotConnected, Unanswered, UpstreamFailed)
 
 
 def unknown(call: Call) -> Unknown:

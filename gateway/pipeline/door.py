@@ -9,7 +9,7 @@ snapshot once per call.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 from connectors.base import Caller, Change, Event, UpstreamError
@@ -19,17 +19,22 @@ from gateway.catalogue import Directory
 from gateway.errors import Fault, Malformed, Refusal, Unauthenticated, Unavailable
 from gateway.follower import Snapshot, now_ms
 from gateway.identity import INVALID, missing
+from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import Call, Notification, Params, Request, Response, Step
+from gateway.pacing import Breath
 from gateway.pipeline import answers
+from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
-from gateway.pipeline.news import list_changed, updated
+from gateway.pipeline.news import Judges, News, list_changed, turned, updated
 from gateway.pipeline.passage import Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
-from gateway.pipeline.steps import Steps, Way
+from gateway.pipeline.steps import Steps
+from gateway.pipeline.way import Way
 from gateway.policy.engine import Policy
-from gateway.policy.terms import Decision, Reason, Subject
+from gateway.policy.terms import MAIN, Decision, Reason, Subject
+from gateway.policy.turn import Difference
 from gateway.shadow import Shadow
 
 __all__ = ["Origin", "Pipeline"]
@@ -54,7 +59,7 @@ class Following(Protocol):
 class Pipeline:
     """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
     ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show. ``shadow`` and
-    ``sentinel`` are shown each decision about one use of one thing.
+    ``sentinel`` are shown each decision about one use of one thing. ``bounds`` are those of one page of a list.
     """
 
     def __init__(
@@ -64,10 +69,12 @@ class Pipeline:
         audit: Audit,
         *,
         hashed: Hash,
+        bridge: Bridge,
         server_info: Params,
         stale_after: float,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
+        bounds: Bounds = USUAL,
         node: str = "",
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
@@ -83,7 +90,7 @@ class Pipeline:
         self._offset = offset
         self._now = clock
         self._buckets = Buckets()
-        self._steps = Steps(directory, self._buckets, server_info=server_info)
+        self._steps = Steps(directory, self._buckets, bridge, server_info=server_info, bounds=bounds)
 
     def identify(self, offered: str | None) -> Subject:
         """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
@@ -150,19 +157,49 @@ class Pipeline:
             passage.refused(refusal)
             self._audit.record(passage.entry(self._hashed, self._node))
 
-    async def changes(self, change: Change, subject: Subject, domain: str) -> list[Notification]:
+    async def changes(
+        self, change: Change, subject: Subject, domain: str, *, address: str = "", breath: Breath | None = None
+    ) -> list[Notification]:
         """What a change behind us means for ``subject`` on one server: nothing, where he may see nothing of it."""
         snapshot, now = self._follower.current, self._now()
         if change.principal not in ("", subject.name) or self._is_stale(snapshot, now):
             return []
         if not snapshot.identities.still_valid(subject, now):
             return []
-        judge = self._judge(snapshot.policy, subject, domain, now, "")
+        judge = self._judge(snapshot.policy, subject, domain, now, address)
         view = await self._directory.view(domain, subject.name)
         if change.event is Event.UPDATED:
             return updated(change, judge, view)
         former = self._directory.former(domain, subject.name)
-        return list_changed(change, judge, (view,) if former is None else (view, former))
+        views = (view,) if former is None else (view, former)
+        return await (breath or Breath()).work(list_changed(change, judge, views))
+
+    async def turned(
+        self,
+        difference: Difference,
+        subject: Subject,
+        domain: str,
+        *,
+        address: str = "",
+        followed: Collection[str] = (),
+        breath: Breath | None = None,
+    ) -> News:
+        """What another policy means for ``subject`` on one server, who follows the resources ``followed``. It costs
+        nothing where nothing of the difference can concern him.
+        """
+        now = self._now()
+        if not self._follower.current.identities.still_valid(subject, now):
+            return News()
+        touched = difference.touches(subject, domain, now)
+        for lender in self._directory.lenders(domain, subject.name):
+            touched |= difference.touches(Subject(lender, groups=None), MAIN, now)
+        if not touched:
+            return News()
+        before, after = (
+            self._judge(policy, subject, domain, now, address) for policy in (difference.before, difference.after)
+        )
+        view = await self._directory.view(domain, subject.name)
+        return await (breath or Breath()).work(turned(Judges(before, after), touched, view, followed))
 
     async def release(self, subject: Subject, domain: str, uris: Iterable[str]) -> None:
         """End subscriptions that ``handle`` made, one each: for whoever no longer wants them, or has gone.

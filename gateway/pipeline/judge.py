@@ -11,6 +11,7 @@ from gateway.catalogue.views import Offer
 from gateway.mcp.terms import Kind
 from gateway.pipeline.chain import chain_of, inspection
 from gateway.policy.engine import Policy
+from gateway.policy.schema import Schema
 from gateway.policy.terms import NOTHING, Chain, Json, Subject
 
 
@@ -47,6 +48,15 @@ class Judge:
         if offer.item.kind is Kind.TEMPLATE:
             return self.policy.possible_below(self.chain(offer, owner, NOTHING))
         return self.policy.possible(self.chain(offer, owner, None), offer.narrowing)
+
+    def may_complete(self, offer: Offer, owner: str, known: Mapping[str, str]) -> bool:
+        """Whether some use of a prompt or template could be allowed in which its arguments are those ``known``."""
+        if not known:
+            return self.possible(offer, owner)
+        if offer.item.kind is Kind.PROMPT:
+            return self.policy.possible(self.chain(offer, owner, None), Schema(offer.knowing(known)))
+        below = offer.below(known)
+        return below is not None and self.possible(below, owner)
 
     def may_inspect(self) -> bool:
         """Whether he may be told by which row he was refused."""

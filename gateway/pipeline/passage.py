@@ -13,7 +13,7 @@ from gateway.audit.entry import Shadowed
 from gateway.audit.masking import TARGET, Hash, masked, masked_target
 from gateway.audit.question import question_of
 from gateway.catalogue.views import Offer
-from gateway.errors import Denied, Fault, NotConnected, Refusal, UpstreamFailed
+from gateway.errors import Denied, Fault, NotConnected, Refusal, Unanswered, UpstreamFailed
 from gateway.mcp.terms import Kind
 from gateway.policy.engine import Policy
 from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
@@ -23,7 +23,7 @@ NOBODY = Subject("")
 
 _SHORT: Final = 200
 
-TOLD_WITH_REFERENCE: Final = (Denied, Fault, NotConnected, UpstreamFailed)
+TOLD_WITH_REFERENCE: Final = (Denied, Fault, NotConnected, Unanswered, UpstreamFailed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,15 @@ class Passage:
     outcome: str = "ok"
     error: str = ""
     began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def now(self) -> int:
+        """Ms since the epoch."""
+        return self.at + round(self._took)
+
+    @property
+    def _took(self) -> float:
+        return (time.perf_counter() - self.began) * 1000
 
     def concerns(self, offer: Offer, owner: str) -> None:
         self.kind, self.object, self.action, self.owner = offer.item.kind, offer.object, offer.item.level, owner
@@ -114,7 +123,7 @@ class Passage:
             policy=self.policy,
             outcome=self.outcome,
             error=self.error,
-            took=round((time.perf_counter() - self.began) * 1000, 3),
+            took=round(self._took, 3),
             arguments=shown,
             hashed=hidden,
             asked=asked,

@@ -8,21 +8,27 @@ the very same value is sent on. This file knows no snapshot, no clock and no aud
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from connectors.base import QUIET, Caller, UpstreamError
+from connectors.base import QUIET, UpstreamError
 from gateway.catalogue import Directory
 from gateway.catalogue.views import Offer
-from gateway.errors import InvalidArguments, NotConnected, Refusal, Unknown, UpstreamFailed
+from gateway.errors import Denied, InvalidArguments, NotConnected, Refusal, Unknown, UpstreamFailed
 from gateway.mcp import eras
+from gateway.mcp.calls import mismatch
+from gateway.mcp.cursors import Bounds, Pages, page
+from gateway.mcp.input_required import InputRequired
 from gateway.mcp.jsonrpc import quoted
-from gateway.mcp.terms import Call, Kind, Notification, Params, Request
+from gateway.mcp.repeating import disagreement
+from gateway.mcp.terms import Call, Era, Kind, Params
 from gateway.pipeline import answers
+from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.judge import Judge
-from gateway.pipeline.passage import Passage
-from gateway.policy.terms import Decision, Json, Reason, Subject
+from gateway.pipeline.task_steps import TaskSteps
+from gateway.pipeline.tasks import Tasks
+from gateway.pipeline.way import Way
+from gateway.policy.terms import Decision, Json, Reason
 
 LISTED_AS: Final = {
     Kind.TOOL: "tools",
@@ -32,41 +38,23 @@ LISTED_AS: Final = {
 }
 LISTENABLE: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
 SUBSCRIPTIONS: Final = 100
+NOTHING_WANTED: Final[Params] = {}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What all steps of one call share."""
-
-    call: Call
-    request: Request
-    subject: Subject
-    caller: Caller
-    judge: Judge
-    passage: Passage
-
-    @property
-    def capabilities(self) -> Params:
-        return self.caller.capabilities
-
-    def tell(self, notification: Notification) -> None:
-        """Pass on what the server behind us says meanwhile, as far as this call may hear it."""
-        if eras.may_say(notification, self.call):
-            self.caller.tell(notification)
-
-    async def ask(self, method: str, params: Params) -> Params:
-        return await self.caller.ask(method, params)
 
 
 class Steps:
     """One method for each MCP method; what none of them is for is refused."""
 
-    def __init__(self, directory: Directory, buckets: Buckets, *, server_info: Params) -> None:
+    def __init__(
+        self, directory: Directory, buckets: Buckets, bridge: Bridge, *, server_info: Params, bounds: Bounds
+    ) -> None:
         self._directory = directory
+        self._bounds = bounds
         self._buckets = buckets
+        self._bridge = bridge
         self._server_info = server_info
+        self._tasks = TaskSteps(directory, Tasks(), server_info=server_info)
         self._methods: Mapping[str, Callable[[Way], Awaitable[Params]]] = {
             "initialize": self._initialize,
             "server/discover": self._discover,
@@ -83,6 +71,7 @@ class Steps:
             "resources/unsubscribe": self._nothing,
             "completion/complete": self._complete,
             "subscriptions/listen": self._listen,
+            **self._tasks.methods,
         }
 
     async def take(self, way: Way) -> Params:
@@ -90,7 +79,11 @@ class Steps:
         method = self._methods.get(way.request.method)
         if method is None:
             raise Unknown(f"unknown method {quoted(way.request.method)}", code=-32601, status=404)
-        return await method(way)
+        try:
+            return await method(way)
+        except (Denied, Unknown):
+            self._bridge.abandon(way)  # what he may not begin, he may not go on with
+            raise
 
     async def release(self, judge: Judge, uris: Iterable[str]) -> None:
         """End one subscription to each of ``uris``, as far as the servers behind us still answer."""
@@ -109,7 +102,7 @@ class Steps:
         return {}
 
     async def _initialize(self, way: Way) -> Params:
-        view = await self._directory.glance(way.call.domain, way.subject.name)
+        view = await self._directory.glance(way.call.domain, way.subject.name, way.capabilities)
         return eras.initialize_result(
             way.request.params,
             capabilities=view.capabilities,
@@ -118,7 +111,7 @@ class Steps:
         )
 
     async def _discover(self, way: Way) -> Params:
-        view = await self._directory.glance(way.call.domain, way.subject.name)
+        view = await self._directory.glance(way.call.domain, way.subject.name, way.capabilities)
         result = eras.discover_result(
             capabilities=view.capabilities,
             server_info=self._server_info,
@@ -127,13 +120,18 @@ class Steps:
         return self.shaped(result, way.call)
 
     async def _list(self, way: Way) -> Params:
-        """One page with every item of which some use could be allowed, in the order of the servers behind us."""
-        if way.request.params.get("cursor") not in (None, ""):
-            raise InvalidArguments("`cursor`: this list has one page only; ask without a cursor")
+        """One page of the items of which some use could be allowed, in the order of the servers behind us. Only those
+        of the page are judged.
+        """
         kind = way.call.kind or Kind.TOOL
-        view = await self._directory.view(way.call.domain, way.subject.name)
-        items: list[Json] = [offer.definition for offer in view.listed[kind] if way.judge.visible(offer)]
-        return self.shaped({LISTED_AS[kind]: items}, way.call)
+        server = self._directory.server(way.call.domain)
+        pages = Pages((way.subject.name, server.id, kind.value, *server.connectors))
+        cursor = str(way.request.params.get("cursor") or "")
+        after = pages.position(cursor) if cursor else None
+        view = await self._directory.view(server.id, way.subject.name, way.capabilities)
+        offers, last = page(view.listed[kind], after, self._bounds, shown=way.judge.visible)
+        listed: Params = {LISTED_AS[kind]: [offer.definition for offer in offers]}
+        return self.shaped(listed if last is None else {**listed, "nextCursor": pages.cursor(last)}, way.call)
 
     async def _use(self, way: Way) -> Params:
         offer = await self._find(way)
@@ -143,17 +141,24 @@ class Steps:
             raise InvalidArguments("`arguments`: must be an object")
         way.passage.arguments = args
         owner = self._allow(way, offer, args)
+        if way.call.era is Era.MODERN and (said := disagreement(offer.repeats, args, way.call.repeated)):
+            raise mismatch(said)
         if not reads and (problems := offer.arguments.problems(args)):
             raise InvalidArguments("; ".join(problems))
         own_name: Params = {} if reads else {"name": offer.item.name}
-        return await self._send(way, offer, owner, way.request.method, {**way.request.params, **own_name})
+        wanted = await self._tasks.wanted(way, offer) if offer.item.kind is Kind.TOOL else {}
+        params = {**way.request.params, **own_name}
+        return await self._send(way, offer, owner, way.request.method, params, wanted)
 
     async def _complete(self, way: Way) -> Params:
-        """Completion helps with arguments that are not known yet: whoever sees the prompt or template may ask."""
+        """Completion helps with arguments that are not known yet: whoever could use the prompt or template with those
+        that are may ask.
+        """
+        known = _known(way.request.params)
         offer = await self._find(way)
         owner = way.judge.owner(offer)
         way.passage.concerns(offer, owner)
-        possible = way.judge.possible(offer, owner)
+        possible = way.judge.may_complete(offer, owner, known)
         reason = Reason.ALLOWED if possible else Reason.NO_RULE
         way.passage.decision = Decision(possible, reason, way.judge.policy.version)
         if not possible:
@@ -181,7 +186,7 @@ class Steps:
 
     async def _subscribes(self, way: Way, uri: str) -> bool:
         """Whether updates of a resource can be had by this subject, and were asked for."""
-        view = await self._directory.view(way.call.domain, way.subject.name)
+        view = await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
         offer = view.find(Kind.RESOURCE, uri)
         if offer is None or not way.judge.visible(offer):
             return False
@@ -196,7 +201,7 @@ class Steps:
     async def _find(self, way: Way) -> Offer:
         """The offer that the call names; raises ``Unknown``."""
         way.passage.kind, way.passage.object = way.call.kind, way.call.target
-        view = await self._directory.view(way.call.domain, way.subject.name)
+        view = await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
         offer = view.find(way.call.kind, way.call.target) if way.call.kind else None
         if offer is None:
             raise answers.unknown(way.call)
@@ -216,9 +221,16 @@ class Steps:
             raise answers.denied(decision, explain=way.judge.may_inspect())
         return owner
 
-    async def _send(self, way: Way, offer: Offer, owner: str, method: str, params: Params) -> Params:
-        connection = await offer.connector.open(way.subject.name, owner)
-        result = await connection.send(method, eras.to_upstream(params), way)
+    async def _send(
+        self, way: Way, offer: Offer, owner: str, method: str, params: Params, wanted: Params = NOTHING_WANTED
+    ) -> Params:
+        """The result in the client's era, which may be a question or a task; ``wanted`` goes to the server besides."""
+        result = await self._bridge.send(way, offer, owner, method, params, wanted)
+        if isinstance(result, InputRequired):
+            way.passage.outcome = "input_required"
+            return eras.asking(result, server_info=self._server_info)
+        if method == "tools/call" and (task := self._tasks.made(way, offer, owner, result, wanted=bool(wanted))):
+            return task
         if result.get("isError") is True:
             way.passage.outcome = "tool_error"
         return self.shaped(result, way.call)
@@ -230,3 +242,14 @@ class Steps:
 
     def shaped(self, result: Params, call: Call) -> Params:
         return eras.to_client(result, call, server_info=self._server_info)
+
+
+def _known(params: Params) -> Mapping[str, str]:
+    """The arguments that a client has already, beside the one to be completed (MCP 2025-06-18, completion). Raises
+    ``InvalidArguments``.
+    """
+    context = params.get("context", {})
+    known = context.get("arguments", {}) if isinstance(context, dict) else None
+    if not isinstance(known, dict) or not all(isinstance(each, str) for each in known.values()):
+        raise InvalidArguments("`context.arguments`: must be an object of texts")
+    return cast("dict[str, str]", known)

@@ -81,6 +81,7 @@ class _Loading:
             accept_key_in_query=server.flag("accept_key_in_query", True),
             keepalive_s=server.number("keepalive_s", 25, 1, 300),
             max_body_bytes=server.integer("max_body_bytes", 10 * 1024 * 1024, 1024, 1024 * 1024 * 1024),
+            page_items=server.integer("page_items", 250, 1, 10_000),
             stale_after_s=server.number("stale_after_s", 30, 3, 3600),
             store=store_settings,
             policy_folder=self._policy(policy, mode),

@@ -98,6 +98,7 @@ class Settings:
     accept_key_in_query: bool
     keepalive_s: float
     max_body_bytes: int
+    page_items: int
     stale_after_s: float
     store: StoreSettings
     policy_folder: Path

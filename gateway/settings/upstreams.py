@@ -85,6 +85,7 @@ def _upstream(id: str, table: Table, references: References, root: Path) -> Upst
         private_hosts=table.texts("private_hosts", _private_host),
         tools=_tools(table.table("tools")),
         trust_hints=table.flag("trust_hints", False),
+        trust=table.flag("trust", False),
         open_world=table.flag("open_world", True),
         tags=table.texts("tags", _word),
         era=table.choice("era", Era, Era.LEGACY) if table.has("era") else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
+from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
 
 T = TypeVar("T")
 
@@ -44,11 +44,11 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Every user, key and grant changed after a ticket, and possibly some that did not change.
+    """Every user, key, grant and upstream's pins changed after a ticket, and possibly some that did not change.
 
     ``seq`` is safe to go on from: nothing up to it can appear later. It may lag behind
     ``Heads.changes`` for a while; the same records are then told again.
-    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants``, id).
+    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins``, id).
     ``whole`` says that these are all the records there are: drop every other one. That is so for
     ``changes(0)``, after too long an absence for ``removed``, and when the database was put back to an
     earlier state (``seq`` is then below the ticket asked for).
@@ -58,6 +58,7 @@ class Changes:
     users: tuple[User, ...] = ()
     keys: tuple[ApiKey, ...] = ()
     grants: tuple[Grant, ...] = ()
+    pins: tuple[Pins, ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
 
@@ -134,6 +135,7 @@ class Store(Protocol):
     users: Records[User]
     keys: Records[ApiKey]
     grants: Records[Grant]
+    pins: Records[Pins]
     bundles: Bundles
     audit: AuditTrail
 

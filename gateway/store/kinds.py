@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
+from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
-R = TypeVar("R", User, ApiKey, Grant)
+R = TypeVar("R", User, ApiKey, Grant, Pins)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
@@ -40,8 +40,8 @@ class Text(Generic[S]):
             raise Unavailable("the database holds a damaged record: restore it from a backup") from None
 
 
-USERS, KEYS, GRANTS = "users", "keys", "grants"
-TEXTS: dict[str, Text[Any]] = {USERS: Text(User), KEYS: Text(ApiKey), GRANTS: Text(Grant)}
+USERS, KEYS, GRANTS, PINS = "users", "keys", "grants", "pins"
+TEXTS: dict[str, Text[Any]] = {USERS: Text(User), KEYS: Text(ApiKey), GRANTS: Text(Grant), PINS: Text(Pins)}
 HEAD = Text(PolicyHead)
 SHADOW = Text(ShadowHead)
 ENTRY = Text(AuditEntry)
@@ -91,6 +91,7 @@ def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: boo
         users=tuple(live[USERS]),
         keys=tuple(live[KEYS]),
         grants=tuple(live[GRANTS]),
+        pins=tuple(live[PINS]),
         removed=() if whole else tuple(removed),
         whole=whole,
     )

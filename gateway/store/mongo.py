@@ -14,10 +14,10 @@ from msgspec import structs
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from gateway.records import ApiKey, Grant, User
+from gateway.records import ApiKey, Grant, Pins, User
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
-from gateway.store.kinds import GRANTS, KEYS, TEXTS, USERS, R, at_least_one, changes, known, missing
+from gateway.store.kinds import GRANTS, KEYS, PINS, TEXTS, USERS, R, at_least_one, changes, known, missing
 from gateway.store.mongo_client import LOG, Document, Wire, answering
 from gateway.store.mongo_tickets import MARKS, SETTLE_AFTER, STATE, Tickets, unbroken_from
 
@@ -47,6 +47,7 @@ class MongoStore:
         self.users: Records[User] = _Records(self._wire, self._tickets, USERS, now_ms)
         self.keys: Records[ApiKey] = _Records(self._wire, self._tickets, KEYS, now_ms)
         self.grants: Records[Grant] = _Records(self._wire, self._tickets, GRANTS, now_ms)
+        self.pins: Records[Pins] = _Records(self._wire, self._tickets, PINS, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)

@@ -15,7 +15,7 @@ from typing import Generic
 from msgspec import structs
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, PolicyHead, ShadowHead, User
+from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
 from gateway.store.base import (
     KEEP_REMOVED_MS,
     AuditTrail,
@@ -32,6 +32,7 @@ from gateway.store.kinds import (
     GRANTS,
     HEAD,
     KEYS,
+    PINS,
     SHADOW,
     TEXTS,
     USERS,
@@ -80,6 +81,7 @@ class SqliteStore:
         self.users: Records[User] = _Records(self, USERS)
         self.keys: Records[ApiKey] = _Records(self, KEYS)
         self.grants: Records[Grant] = _Records(self, GRANTS)
+        self.pins: Records[Pins] = _Records(self, PINS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
 

@@ -6,29 +6,26 @@ Plain ASGI, before Quart. Bytes come in, calls go to the pipeline, answers go ou
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from connectors.base import QUIET, Unasked, UpstreamError
 from gateway.errors import Malformed, Refusal, Unknown
 from gateway.identity import offered
-from gateway.mcp import calls, eras, jsonrpc
-from gateway.mcp.terms import MODERN_VERSIONS, Call, Era, Message, Notification, Params, Request, Response, Step
+from gateway.mcp import calls, jsonrpc
+from gateway.mcp.terms import MODERN_VERSIONS, Call, Era, Message, Params, Request, Response, Step
 from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
+from gateway.web.answering import accept, respond
 from gateway.web.asgi import Gone, Header, Incoming, Send, answer, end_tasks
+from gateway.web.callers import Listener, declared
+from gateway.web.demands import check_media_types, check_stream, demand_policy, judged_by
 from gateway.web.listening import acknowledge, asked_by, farewell, subscribed_by
 from gateway.web.refusals import NotAllowed, retry_header, write_refusal
-from gateway.web.replies import Reply, pour
+from gateway.web.replies import KEEPALIVE, Reply, pour, priming
 
 BATCHES: Final = "2025-03-26"
 """The one revision that knows JSON-RPC batches over this transport."""
-
-AT_LEAST: Final = "ostiary-policy-at-least"
-"""The header by which a client demands that a policy version, or a later one, judges its request."""
-
-POLICY: Final = b"ostiary-policy"
-"""The header by which an answer tells the policy version that judged its request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class _Exchange:
             await self._post(subject)
         else:
             session = self._demand_session(subject)
-            await (self._stream(session, subject) if method == "GET" else self._delete(session))
+            await (self._stream(session) if method == "GET" else self._delete(session))
 
     @property
     def _modern(self) -> bool:
@@ -139,9 +136,11 @@ class _Exchange:
         return call
 
     def _stands_alone(self, message: Message) -> bool:
-        """Whether a legacy message needs no session: beside the main server single requests are served, but
-        nobody could ever end what they follow.
+        """Whether a legacy message needs no session: beside the main server single requests are served, but nobody
+        could ever end what they follow, and nobody asks what an answer belongs to.
         """
+        if isinstance(message, Response):
+            return False
         method = message.method if isinstance(message, Request) else ""
         return method == "initialize" or (self.domain != MAIN and method != "resources/subscribe")
 
@@ -149,36 +148,51 @@ class _Exchange:
         modern = call.era is Era.MODERN
         watch = asyncio.create_task(self._cancel_when_gone(asyncio.current_task())) if modern else None
         headers: Sequence[Header] = ()
-        judged = ((POLICY, self.at.pipeline.version.encode()),)  # nothing is awaited until the call is judged by it
-        async with Reply(self.send, judged, gone=None if modern else self.incoming.gone) as reply:
+        version = self.at.pipeline.version  # nothing is awaited until the call is judged by it
+        async with self._reply(subject, lambda: version, watched=not modern) as reply:
             try:
-                response, refusal = await self._outcome(call, subject, reply.say)
+                response, refusal = await self._outcome(call, subject, reply)
             finally:
                 await end_tasks(watch)
             if refusal is None and isinstance(call.message, Request) and call.message.method == "initialize":
-                headers = ((b"mcp-session-id", self._open_session(subject, call, response).encode()),)
+                headers = ((b"mcp-session-id", self._open_session(subject, call.message, response).encode()),)
             await reply.finish(_body(response), _status(call, response, refusal), (*headers, *retry_header(refusal)))
 
-    async def _outcome(
-        self, call: Call, subject: Subject, say: Callable[[Notification], None]
-    ) -> tuple[Response | None, Refusal | None]:
-        """The response to a request (``None`` for what expects none), and the refusal that it tells of."""
-        message = call.message
-        if not isinstance(message, Request):
-            if self.session and isinstance(message, Notification) and message.method == "notifications/cancelled":
-                self.session.cancel(message.params.get("requestId"))
-            await self.at.pipeline.handle(call, subject, self.origin, Unasked(say))
-            return None, None
-        return await respond(
-            self.at.pipeline,
-            self.at.sessions,
-            call,
-            message,
-            subject=subject,
-            origin=self.origin,
-            say=say,
-            session=self.session,
+    def _reply(self, subject: Subject, judged: Callable[[], str], *, watched: bool) -> Reply:
+        """The answer to this POST. Within a session, what it says can be had again when the connection breaks off."""
+        session = self.session
+
+        def stream() -> Stream:
+            return Stream(subject, self.domain) if session is None else session.answer_stream(judged())
+
+        return Reply(
+            self.send,
+            lambda: judged_by(judged()),
+            stream=stream,
+            primed=session is not None and session.primed,
+            gone=self.incoming.gone if watched else None,
         )
+
+    async def _outcome(self, call: Call, subject: Subject, reply: Reply) -> tuple[Response | None, Refusal | None]:
+        """The response to a request (``None`` for what expects none), and the refusal that it tells of."""
+        pipeline, session, message = self.at.pipeline, self.session, call.message
+        if not isinstance(message, Request):
+            await accept(pipeline, call, subject=subject, origin=self.origin, words=reply, session=session)
+            return None, None
+        try:
+            return await respond(
+                pipeline,
+                self.at.sessions,
+                call,
+                message,
+                subject=subject,
+                origin=self.origin,
+                words=reply,
+                session=session,
+            )
+        finally:
+            if session is not None:
+                session.used_at = self.at.now()  # a client that has left has time from now on to fetch the answer
 
     async def _cancel_when_gone(self, task: "asyncio.Task[object] | None") -> None:
         """In the modern era, closing the response stream is the cancellation (MCP 2026-07-28, transports)."""
@@ -186,27 +200,31 @@ class _Exchange:
         if task is not None:
             task.cancel()
 
-    def _open_session(self, subject: Subject, call: Call, response: Response | None) -> str:
+    def _open_session(self, subject: Subject, request: Request, response: Response | None) -> str:
         session = self.at.sessions.open(subject, self.domain, "mcp", self.at.now())
-        result = response.result if response else None
-        session.version = str(result.get("protocolVersion", "")) if isinstance(result, dict) else call.version
+        session.opened(request.params, response.result if response else None)
         return session.id
 
     async def _batch(self, messages: list[Message], subject: Subject) -> None:
         if self.session is None or self.session.version != BATCHES:
             raise Malformed(f"batches are accepted only in a session of revision {BATCHES}")
-        async with Reply(self.send, gone=self.incoming.gone) as reply:
-            responses = await asyncio.gather(*(self._part(message, subject, reply.say) for message in messages))
+        versions: set[str] = set()
+        judged = partial(_only, versions)
+        async with self._reply(subject, judged, watched=True) as reply:
+            responses = await asyncio.gather(*(self._part(each, subject, reply, versions) for each in messages))
             bodies = [jsonrpc.encode(response) for response in responses if response is not None]
             await reply.finish(b"[" + b",".join(bodies) + b"]" if bodies else b"", 200 if bodies else 202)
 
-    async def _part(self, message: Message, subject: Subject, say: Callable[[Notification], None]) -> Response | None:
-        """One message of a batch, answered and put on record by itself, whatever becomes of the others."""
+    async def _part(self, message: Message, subject: Subject, reply: Reply, versions: set[str]) -> Response | None:
+        """One message of a batch, answered and put on record by itself, whatever becomes of the others. Adds the
+        version of the policy that judges it to ``versions``.
+        """
         try:
             call = self._classify(message)
             if call.step in (Step.OPEN, Step.LISTEN):
                 raise Malformed("a batch cannot open a conversation")
-            response, _ = await self._outcome(call, subject, say)
+            versions.add(self.at.pipeline.version)
+            response, _ = await self._outcome(call, subject, reply)
         except Refusal as refusal:
             await self.at.pipeline.refuse(refusal, self.origin, domain=self.domain, subject=subject)
             return jsonrpc.error_response(message.id, refusal) if isinstance(message, Request) else None
@@ -219,31 +237,58 @@ class _Exchange:
         message = call.message
         if not isinstance(message, Request):
             raise Malformed("subscriptions/listen is a request")
-        judged = (POLICY, self.at.pipeline.version.encode())
-        honoured: Params = await self.at.pipeline.handle(call, subject, self.origin, QUIET)
+        version = self.at.pipeline.version
+        client = Listener(declared(call, message), lambda _: None)
+        honoured: Params = await self.at.pipeline.handle(call, subject, self.origin, client)
         uris = honoured.get("resourceSubscriptions")
         followed = frozenset(map(str, uris)) if isinstance(uris, list) else frozenset()
-        stream = Stream(subject, self.domain, asked_by(message.id, honoured), followed)
+        stream = Stream(subject, self.domain, asked_by(message.id, honoured), followed, judged=version)
         stream.push(acknowledge(message.id, honoured))
-        await self._pour(stream, last=lambda: farewell(message.id), headers=(judged,))
+        self.at.sessions.attach(stream)
+        await self._pour(stream, last=lambda: farewell(message.id))
 
-    async def _stream(self, session: Session, subject: Subject) -> None:
-        if "text/event-stream" not in accepted(self.incoming):
-            raise Malformed("Not Acceptable: Client must accept text/event-stream", status=406)
-        stream = Stream(subject, self.domain, subscribed_by(session.subscribed))
-        if session.stream is not None:
-            self.at.sessions.detach(session.stream)
-        session.stream = stream
-        await self._pour(stream, headers=((b"mcp-session-id", session.id.encode()),))
+    async def _stream(self, session: Session) -> None:
+        """The news of a session, or, with ``Last-Event-ID``, any stream of it from where it broke off."""
+        check_stream(self.incoming)
+        after: int | None = None
+        if last := self.incoming.headers.get("last-event-id"):
+            stream, after = session.memory.find(last)
+        else:
+            if session.stream is not None:
+                self.at.sessions.detach(session.stream)
+            stream = session.news_stream(subscribed_by(session.subscribed))
+            self.at.sessions.attach(stream)
+        first = priming(stream) if session.primed and after is None else KEEPALIVE
+        try:
+            await self._pour(stream, after=after, first=first, session=session.id)
+        finally:
+            session.used_at = self.at.now()
 
     async def _pour(
-        self, stream: Stream, *, last: Callable[[], Message | None] = lambda: None, headers: Sequence[Header] = ()
+        self,
+        stream: Stream,
+        *,
+        after: int | None = None,
+        first: bytes = KEEPALIVE,
+        last: Callable[[], Message | None] = lambda: None,
+        session: str = "",
     ) -> None:
-        self.at.sessions.attach(stream)
+        """Write a stream; one that ended meanwhile, or cannot be taken up again, is let go of."""
+        headers = ((b"mcp-session-id", session.encode()),) if session else ()
         try:
-            await pour(stream, self.incoming, self.send, keepalive=self.at.rules.keepalive, last=last, headers=headers)
+            await pour(
+                stream,
+                self.incoming,
+                self.send,
+                after=after,
+                first=first,
+                last=last,
+                keepalive=self.at.rules.keepalive,
+                headers=(*headers, *judged_by(stream.judged)),
+            )
         finally:
-            self.at.sessions.detach(stream)
+            if stream.closed:
+                self.at.sessions.detach(stream)
 
     # -- sessions
 
@@ -260,78 +305,9 @@ class _Exchange:
         await answer(self.send, 200, headers=())
 
 
-async def respond(
-    pipeline: Pipeline,
-    sessions: Sessions,
-    call: Call,
-    request: Request,
-    *,
-    subject: Subject,
-    origin: Origin,
-    say: Callable[[Notification], None],
-    session: Session | None,
-) -> tuple[Response, Refusal | None]:
-    """Run one request to its response; a refusal or an error of the server behind us becomes an error response.
-
-    Within a session the request can be cancelled by its id; the answer then says so. When the client of
-    a sessionless request has gone, raises ``Gone``.
-    """
-    task = asyncio.current_task()
-    if session is not None and task is not None:
-        session.enter(request, task)
-
-    def heard(notification: Notification) -> None:
-        if eras.may_say(notification, call, session.log_level if session else None):
-            say(notification)
-
-    try:
-        result = await pipeline.handle(call, subject, origin, Unasked(heard))
-        if session is not None:
-            sessions.succeeded(session, request)
-        return Response(request.id, result=result), None
-    except Refusal as refusal:
-        return jsonrpc.error_response(request.id, refusal), refusal
-    except UpstreamError as error:
-        return jsonrpc.error_response(request.id, error), None
-    except asyncio.CancelledError:
-        if session is not None and request.id in session.cancelled and task is not None:
-            task.uncancel()
-            return jsonrpc.error_response(request.id, Refusal("the request was cancelled by its client")), None
-        if session is None and call.era is Era.MODERN and task is not None and task.uncancel() == 0:
-            raise Gone from None
-        raise
-    finally:
-        if session is not None:
-            session.leave(request)
-
-
-async def demand_policy(pipeline: Pipeline, incoming: Incoming) -> None:
-    """Wait for the policy version that the client demands, if it does. Raises ``Malformed``, ``Unavailable``."""
-    if (version := incoming.headers.get(AT_LEAST)) is not None:
-        await pipeline.demand(version)
-
-
-def accepted(incoming: Incoming) -> frozenset[str]:
-    """Which of the two media types of this transport the Accept header admits (RFC 9110 §12.5.1)."""
-    ranges = {part.partition(";")[0].strip().lower() for part in incoming.headers.get("accept", "").split(",")}
-    return frozenset(
-        media
-        for media in ("application/json", "text/event-stream")
-        if ranges & {media, f"{media.partition('/')[0]}/*", "*/*"}
-    )
-
-
-def check_media_types(incoming: Incoming) -> None:
-    """Raises ``Malformed``: 406 unless both media types are accepted, 415 unless the body is JSON."""
-    if len(accepted(incoming)) < 2:
-        text = "Not Acceptable: Client must accept both application/json and text/event-stream"
-        raise Malformed(text, status=406)
-    check_json(incoming)
-
-
-def check_json(incoming: Incoming) -> None:
-    if incoming.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Malformed("Unsupported Media Type: Content-Type must be application/json", status=415)
+def _only(versions: set[str]) -> str:
+    """The one version of the policy that judged everything, ``""`` where there were several."""
+    return next(iter(versions)) if len(versions) == 1 else ""
 
 
 def _body(response: Response | None) -> bytes:

@@ -1,97 +1,110 @@
 """How an answer is written: one JSON body, or an event stream from the first word said on the way."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Self
 
 from gateway.mcp import events
 from gateway.mcp.jsonrpc import encode
 from gateway.mcp.terms import Message, Notification
-from gateway.sessions import Stream, StreamClosed
+from gateway.sessions import Event, Stream, StreamClosed
 from gateway.web.asgi import JSON, NO_STORE, STREAM, Header, Incoming, Send, answer, end_tasks
 
 SILENCE_S: Final = 15.0
 """After this long without a word a running call becomes a stream, so that proxies keep it open."""
 
-UNREAD: Final = 1_000
+PRIMED_S: Final = 1.0
+"""The same where the client can take a stream up again, so that it can soon."""
+
+RETRY_MS: Final = 1_000
+"""How long a client should wait before it takes a stream up again."""
+
 KEEPALIVE: Final = b": keepalive\n\n"
+
+Headers = Callable[[], Iterable[Header]]
+"""The headers that are known when an answer begins."""
 
 
 class Reply:
-    """The answer to one POST: ``say`` what comes on the way, then ``finish`` with the answer itself. Used as a
-    context, so that whatever else happens nothing is written afterwards.
+    """The answer to one POST: ``say`` or ``push`` what comes on the way, then ``finish`` with the answer itself. Used
+    as a context, so that whatever else happens nothing is written afterwards.
     """
 
     def __init__(
-        self, send: Send, headers: Iterable[Header] = (), *, gone: Callable[[], Awaitable[None]] | None = None
+        self,
+        send: Send,
+        headers: Headers = tuple,
+        *,
+        stream: Callable[[], Stream],
+        primed: bool = False,
+        gone: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``gone`` returns when the client has left; what is then still said in a stream is not written."""
+        """``stream`` makes the stream, if there is to be one; ``primed`` begins it with an event that only says how it
+        can be taken up again. ``gone`` returns when the client has left; the stream may then go on without it.
+        """
         self._send = send
-        self._headers = tuple(headers)
+        self._headers = headers
+        self._make = stream
+        self._primed = primed
         self._gone = gone
-        self._watch: asyncio.Task[None] | None = None
-        self._unheard = False
-        self._waiting: deque[bytes] = deque()
-        self._ready = asyncio.Event()
         self._finished = False
+        self._stream: Stream | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(SILENCE_S, self._open)
+        self._watch: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(PRIMED_S if primed else SILENCE_S, self._open)
 
     def say(self, notification: Notification) -> None:
-        """Send a notification; what a slow client has not read of ``UNREAD`` is dropped, never the answer."""
-        if len(self._waiting) < UNREAD:
-            self._waiting.append(_event(encode(notification)))
-        self._open()
+        """Send a notification; a client that is far behind in reading is spared it."""
+        if not self._finished:
+            self._open().say(notification)
+
+    def push(self, message: Message) -> None:
+        """Send what must not be lost."""
+        if not self._finished:
+            self._open().push(message)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client is far behind in reading."""
+        return self._stream is not None and self._stream.behind
 
     async def finish(self, body: bytes, status: int = 200, headers: Iterable[Header] = ()) -> None:
         """Write the answer; in an open stream it is the last event, and ``status`` is already gone."""
-        self._timer.cancel()
-        if self._writer is None:
+        self._end()
+        if self._stream is None or self._writer is None:
             content = (JSON,) if body else ()
-            await answer(self._send, status, body, (*content, NO_STORE, *self._headers, *headers))
+            await answer(self._send, status, body, (*content, NO_STORE, *self._headers(), *headers))
             return
         if body:
-            self._waiting.append(_event(body))
-        self._finished = True
-        self._ready.set()
+            self._stream.put(body)
+        self._stream.close()
         await self._writer
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._end()
+        if self._stream is not None:
+            self._stream.close()
         await end_tasks(self._writer, self._watch)
 
-    def _open(self) -> None:
+    def _end(self) -> None:
         self._timer.cancel()
-        self._ready.set()
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
-            self._watch = asyncio.create_task(self._fall_silent(self._gone)) if self._gone else None
+        self._finished = True
 
-    async def _fall_silent(self, gone: Callable[[], Awaitable[None]]) -> None:
-        await gone()
-        self._unheard = True
-
-    async def _write(self) -> None:
-        await self._put({"type": "http.response.start", "status": 200, "headers": [*STREAM, *self._headers]})
-        while self._waiting or not self._finished:
-            if self._waiting:
-                await self._part(self._waiting.popleft())
-                continue
-            self._ready.clear()
-            if not await _within(SILENCE_S, self._ready.wait()):
-                await self._part(KEEPALIVE)
-        await self._put({"type": "http.response.body", "body": b""})
-
-    async def _part(self, data: bytes) -> None:
-        await self._put({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _put(self, event: dict[str, object]) -> None:
-        if not self._unheard:
-            await self._send(event)
+    def _open(self) -> Stream:
+        self._timer.cancel()
+        if self._stream is None:
+            stream = self._stream = self._make()
+            connection = stream.connect()
+            first = priming(stream) if self._primed else b""
+            writing = write(
+                stream, connection, self._send, first=first, keepalive=SILENCE_S, headers=tuple(self._headers())
+            )
+            self._writer = asyncio.create_task(writing)
+            self._watch = asyncio.create_task(_leave_when(self._gone, stream, connection)) if self._gone else None
+        return self._stream
 
 
 async def pour(
@@ -99,39 +112,58 @@ async def pour(
     incoming: Incoming,
     send: Send,
     *,
-    first: bytes = b"",
+    after: int | None = None,
+    first: bytes = KEEPALIVE,
     last: Callable[[], Message | None] = lambda: None,
     keepalive: float,
     headers: Iterable[Header] = (),
 ) -> None:
-    """Write a stream to its client until either side ends it; a comment line every ``keepalive`` seconds."""
-    await send({"type": "http.response.start", "status": 200, "headers": [*STREAM, *headers]})
-    await send({"type": "http.response.body", "body": first or KEEPALIVE, "more_body": True})
-    watch = asyncio.create_task(_close_when_gone(stream, incoming))
+    """Write a stream to its client, from the event numbered ``after`` on, until either side ends it or it goes on over
+    another connection; a comment line every ``keepalive`` seconds. Raises ``Malformed`` when ``after`` is not known.
+    """
+    connection = stream.connect(after)
+    stream.address = incoming.address
+    watch = asyncio.create_task(_leave_when(incoming.gone, stream, connection))
     try:
-        while True:
-            for data in [_event(message) for message in await stream.take(keepalive)] or [KEEPALIVE]:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-    except StreamClosed:
-        closing = last()
-        await send({"type": "http.response.body", "body": b"" if closing is None else _event(encode(closing))})
+        await write(stream, connection, send, first=first, last=last, keepalive=keepalive, headers=headers)
     finally:
+        stream.leave(connection)
         await end_tasks(watch)
 
 
-def _event(message: bytes) -> bytes:
-    return events.encode_event(message, event="message")
-
-
-async def _close_when_gone(stream: Stream, incoming: Incoming) -> None:
-    await incoming.gone()
-    stream.close()
-
-
-async def _within(seconds: float, waiting: Awaitable[object]) -> bool:
+async def write(
+    stream: Stream,
+    connection: int,
+    send: Send,
+    *,
+    first: bytes,
+    last: Callable[[], Message | None] = lambda: None,
+    keepalive: float,
+    headers: Iterable[Header],
+) -> None:
+    """Write what comes over one connection of a stream, until it comes no more."""
+    await send({"type": "http.response.start", "status": 200, "headers": [*STREAM, *headers]})
+    if first:
+        await send({"type": "http.response.body", "body": first, "more_body": True})
     try:
-        async with asyncio.timeout(seconds):
-            await waiting
-    except TimeoutError:
-        return False
-    return True
+        while True:
+            for data in [_encoded(event) for event in await stream.take(keepalive, connection)] or [KEEPALIVE]:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+    except StreamClosed:
+        closing = last()
+        data = b"" if closing is None else _encoded(Event("", encode(closing)))
+        await send({"type": "http.response.body", "body": data})
+
+
+def priming(stream: Stream) -> bytes:
+    """An event without data, by which a client knows how to take the stream up again (MCP 2025-11-25, transports)."""
+    return events.encode_event(b"", id=stream.id_of(0), retry_ms=RETRY_MS)
+
+
+def _encoded(event: Event) -> bytes:
+    return events.encode_event(event.data, event="message", id=event.id)
+
+
+async def _leave_when(gone: Callable[[], Awaitable[None]], stream: Stream, connection: int) -> None:
+    await gone()
+    stream.leave(connection)

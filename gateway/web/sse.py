@@ -9,17 +9,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from connectors.base import Unasked
 from gateway.errors import Malformed, Refusal, Unauthenticated, Unknown
 from gateway.identity import INVALID, missing, offered
 from gateway.mcp import calls, events, jsonrpc
-from gateway.mcp.terms import Call, Era, Message, Notification, Request
+from gateway.mcp.terms import Call, Era, Message, Request
 from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
+from gateway.web.answering import accept, respond
 from gateway.web.asgi import Incoming, Send, answer
+from gateway.web.demands import check_json, demand_policy
 from gateway.web.listening import subscribed_by
-from gateway.web.mcp import Rules, check_json, demand_policy, respond
+from gateway.web.mcp import Rules
 from gateway.web.refusals import NotAllowed, write_refusal
 from gateway.web.replies import pour
 
@@ -131,10 +132,8 @@ class SseEndpoint:
         if isinstance(message, Request):
             await self._answer(call, message, session, stream, origin)
             return
-        if isinstance(message, Notification) and message.method == "notifications/cancelled":
-            session.cancel(message.params.get("requestId"))
         with suppress(Refusal):  # nobody waits for it, and the pipeline has put it on record
-            await self.pipeline.handle(call, session.subject, origin, Unasked(stream.push))
+            await accept(self.pipeline, call, subject=session.subject, origin=origin, words=stream, session=session)
 
     async def _answer(self, call: Call, request: Request, session: Session, stream: Stream, origin: Origin) -> None:
         try:
@@ -145,14 +144,14 @@ class SseEndpoint:
                 request,
                 subject=session.subject,
                 origin=origin,
-                say=stream.push,
+                words=stream,
                 session=session,
             )
         except Refusal as refusal:
             await self.pipeline.refuse(refusal, origin, domain=session.domain, subject=session.subject)
             response = jsonrpc.error_response(request.id, refusal)
-        if request.method == "initialize" and isinstance(response.result, dict):
-            session.version = str(response.result.get("protocolVersion", ""))
+        if request.method == "initialize":
+            session.opened(request.params, response.result)
         stream.push(response)
 
     def _offered(self, incoming: Incoming) -> str | None:

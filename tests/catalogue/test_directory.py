@@ -1,7 +1,7 @@
 """Where things are: views over many connectors, names, routing of URIs, and what a dead server may not do."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connectors.base import Change, Event, UpstreamError
 from gateway.catalogue import Directory, Server
 from gateway.catalogue.directory import AGAIN_S
-from gateway.catalogue.views import View, fits, literal_prefix
+from gateway.catalogue.views import View, filled, fits, literal_prefix
 from gateway.errors import Unknown, UpstreamFailed
 from gateway.mcp.terms import Kind
 from gateway.policy.terms import MAIN
@@ -47,6 +47,15 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 # -- views
+
+
+@pytest.mark.parametrize("look", [Directory.view, Directory.glance])
+async def test_a_server_that_is_first_met_learns_what_the_client_can_be_asked_for(look: Callable[..., Awaitable[View]]):
+    a = FakeConnector("a", [tool("x")])
+    shelf = directory(a)
+    await look(shelf, MAIN, AMY, {"roots": {}})
+    await look(shelf, MAIN, AMY, {"sampling": {}})
+    assert a.met == [{"roots": {}}]
 
 
 async def test_main_holds_every_connector_and_a_server_its_own():
@@ -101,8 +110,9 @@ async def test_a_listing_asks_about_the_schema_of_a_tool_in_a_form_that_is_made_
     schema = {"type": "object", "required": ["n"]}
     shelf = directory(FakeConnector("a", [tool("x", schema=schema)]))
     offer = (await shelf.view("main", "user:ada@example.com")).find(Kind.TOOL, "a__x")
-    assert offer.narrowing is offer.narrowing
-    assert offer.narrowing.value == offer.schema == schema
+    asked = offer.narrowing.narrowing
+    assert offer.narrowing.narrowing is asked
+    assert asked.value == offer.schema == schema
 
 
 async def test_capabilities_are_those_of_any_connector():
@@ -291,7 +301,7 @@ async def test_a_list_that_never_stands_still_is_shown_but_not_remembered():
     shelf = directory(a)
     plain = a.catalogue
 
-    async def restless(principal: str):
+    async def restless(principal: str, _: object):
         a.change(Event.TOOLS)
         return await plain(principal)
 
@@ -340,3 +350,34 @@ async def test_a_glance_does_not_ask_again_who_has_just_failed():
     asked = a.asked
     await shelf.glance(MAIN, AMY)
     assert a.asked == asked
+
+
+# -- order, and templates of which something is known
+
+
+async def test_a_list_has_the_order_of_the_configuration_then_of_names_whatever_the_server_does():
+    a, b = FakeConnector("z", [tool("b"), tool("a")]), FakeConnector("a", [tool("c")])
+    shelf = directory(a, b)
+    for offered in ([tool("b"), tool("a")], [tool("a"), tool("b")]):
+        a.offered = offered
+        a.change(Event.TOOLS)
+        offers = (await shelf.view("main", AMY)).listed[Kind.TOOL]
+        assert [offer.name for offer in offers] == ["z__a", "z__b", "a__c"]
+        assert [offer.position for offer in offers] == [(0, "a"), (0, "b"), (1, "c")]
+
+
+@pytest.mark.parametrize(
+    ("template", "known", "wanted"),
+    [
+        ("a://{x}/{y}", {"x": "1"}, "a://1/{y}"),
+        ("a://{x}/{y}", {"x": "1", "y": "2"}, "a://1/2"),
+        ("a://{x}/{y}", {"y": "2"}, "a://{x}/{y}"),
+        ("a://{x}/{x}", {"x": "a b/{y}"}, "a://a%20b%2F%7By%7D/a%20b%2F%7By%7D"),
+        ("a://{+x}/{y}", {"x": "1", "y": "2"}, "a://{+x}/{y}"),
+        ("a://{x,y}", {"x": "1", "y": "2"}, "a://{x,y}"),
+        ("a://plain", {"x": "1"}, "a://plain"),
+        ("a://{x", {"x": "1"}, "a://1"),
+    ],
+)
+def test_a_template_is_filled_with_what_is_known_as_far_as_that_is_plain(template, known, wanted):
+    assert filled(template, known) == wanted

@@ -9,7 +9,7 @@ from typing import Any
 from mcp import ClientSession, McpError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamablehttp_client
-from mcp.types import PromptReference
+from mcp.types import CreateMessageResult, ElicitResult, ListRootsResult, PromptReference, Root, TextContent
 
 
 @asynccontextmanager
@@ -17,6 +17,24 @@ async def streams(plan: dict[str, Any]):
     opener = sse_client if plan["transport"] == "sse" else streamablehttp_client
     async with opener(plan["url"], headers=plan["headers"]) as opened:
         yield opened[0], opened[1]
+
+
+async def sample(_: Any, params: Any) -> CreateMessageResult:
+    return CreateMessageResult(role="assistant", content=TextContent(type="text", text="a word"), model="none")
+
+
+async def elicit(_: Any, params: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content=None if params.mode == "url" else {"name": "Ann"})
+
+
+async def roots(_: Any) -> ListRootsResult:
+    return ListRootsResult(roots=[Root(uri="file:///home/ann")])
+
+
+def answers(plan: dict[str, Any]) -> dict[str, Any]:
+    if not plan.get("answers"):
+        return {}
+    return {"sampling_callback": sample, "elicitation_callback": elicit, "list_roots_callback": roots}
 
 
 async def take(session: ClientSession, step: list[Any]) -> Any:
@@ -49,15 +67,15 @@ async def take(session: ClientSession, step: list[Any]) -> Any:
 
 
 async def main(plan: dict[str, Any]) -> dict[str, Any]:
-    answers = []
-    async with streams(plan) as (read, write), ClientSession(read, write) as session:
+    told = []
+    async with streams(plan) as (read, write), ClientSession(read, write, **answers(plan)) as session:
         opened = await session.initialize()
         for step in plan["steps"]:
             try:
-                answers.append(await take(session, step))
+                told.append(await take(session, step))
             except McpError as error:
-                answers.append({"error": {"code": error.error.code, "message": error.error.message}})
-        return {"version": opened.protocolVersion, "answers": answers}
+                told.append({"error": {"code": error.error.code, "message": error.error.message}})
+        return {"version": opened.protocolVersion, "answers": told}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """A client on the Python SDK v2: takes a plan as JSON on its command line, prints what it got as JSON.
 
 Plan: url, headers, transport (http | sse), mode (auto | legacy | 2026-07-28), steps. Each step gives
-either its result or {"error": {"code", "message"}}.
+either its result or {"error": {"code", "message"}}. With transport stdio: command, for url and headers. With
+answers, the client can be asked: for a sample, for input by form and by URL, for its roots.
 """
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,13 +15,29 @@ from typing import Any
 import httpx2
 from mcp import Client
 from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import PromptReference
+from mcp_types import (
+    CreateMessageResult,
+    CreateMessageResultWithTools,
+    ElicitResult,
+    ListRootsResult,
+    PromptReference,
+    Root,
+    SamplingCapability,
+    SamplingToolsCapability,
+    TextContent,
+)
 
 
 @asynccontextmanager
 async def transport(plan: dict[str, Any]):
+    if plan["transport"] == "stdio":
+        program, *words = plan["command"]
+        async with stdio_client(StdioServerParameters(command=program, args=words, env=dict(os.environ))) as streams:
+            yield streams
+        return
     if plan["transport"] == "sse":
         async with sse_client(plan["url"], headers=plan["headers"]) as streams:
             yield streams
@@ -29,6 +47,31 @@ async def transport(plan: dict[str, Any]):
         streamable_http_client(plan["url"], http_client=http) as streams,
     ):
         yield streams
+
+
+async def sample(_: Any, params: Any) -> CreateMessageResult | CreateMessageResultWithTools:
+    kind = CreateMessageResultWithTools if params.tools else CreateMessageResult
+    return kind(role="assistant", content=TextContent(type="text", text="a word"), model="none")
+
+
+async def elicit(_: Any, params: Any) -> ElicitResult:
+    return ElicitResult(action="accept", content=None if params.mode == "url" else {"name": "Ann"})
+
+
+async def roots(_: Any) -> ListRootsResult:
+    return ListRootsResult(roots=[Root(uri="file:///home/ann")])
+
+
+def answers(plan: dict[str, Any]) -> dict[str, Any]:
+    """How the client can be asked, if the plan says so."""
+    if not plan.get("answers"):
+        return {}
+    return {
+        "sampling_callback": sample,
+        "sampling_capabilities": SamplingCapability(tools=SamplingToolsCapability()),
+        "elicitation_callback": elicit,
+        "list_roots_callback": roots,
+    }
 
 
 async def take(client: Client, step: list[Any]) -> Any:
@@ -61,14 +104,14 @@ async def take(client: Client, step: list[Any]) -> Any:
 
 
 async def main(plan: dict[str, Any]) -> dict[str, Any]:
-    answers = []
-    async with Client(transport(plan), mode=plan["mode"]) as client:
+    told = []
+    async with Client(transport(plan), mode=plan["mode"], **answers(plan)) as client:
         for step in plan["steps"]:
             try:
-                answers.append(await take(client, step))
+                told.append(await take(client, step))
             except MCPError as error:
-                answers.append({"error": {"code": error.error.code, "message": error.error.message}})
-        return {"version": client.protocol_version, "answers": answers}
+                told.append({"error": {"code": error.error.code, "message": error.error.message}})
+        return {"version": client.protocol_version, "answers": told}
 
 
 if __name__ == "__main__":

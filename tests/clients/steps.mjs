@@ -14,6 +14,23 @@ export async function run(client, plan, version) {
   console.log(JSON.stringify(outcome));
 }
 
+// What the client can be asked for, if the plan says so, and what it answers.
+export function capabilities(plan) {
+  return plan.answers ? { sampling: { tools: {} }, elicitation: { form: {}, url: {} }, roots: {} } : {};
+}
+
+export async function sample() {
+  return { role: "assistant", content: { type: "text", text: "a word" }, model: "none" };
+}
+
+export async function elicit(request) {
+  return request.params.mode === "url" ? { action: "accept" } : { action: "accept", content: { name: "Ann" } };
+}
+
+export async function roots() {
+  return { roots: [{ uri: "file:///home/ann" }] };
+}
+
 async function take(client, verb, rest) {
   switch (verb) {
     case "tools":

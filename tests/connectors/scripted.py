@@ -24,6 +24,7 @@ class Scripted:
         self.changed = asyncio.Condition()
         self.receive = self.lost = None
         self.streams = {}
+        self.listened = False
 
     async def start(self, receive, lost):
         self.receive, self.lost = receive, lost
@@ -61,6 +62,7 @@ class Scripted:
             self.open_streams -= 1
 
     async def listen(self):
+        self.listened = True
         await asyncio.Event().wait()
 
     async def close(self):

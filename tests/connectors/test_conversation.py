@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import QUIET, Unasked, UpstreamError
-from connectors.conversation import REPLIES, STRETCH, Unheard
+from connectors.conversation import REPLIES
+from connectors.outcomes import Unheard
 from connectors.transport import HttpAnswer, TransportBusy, TransportLost
+from connectors.waiting import STRETCH
 from gateway.errors import UpstreamFailed
+from gateway.mcp.questions import TASKS
 from gateway.mcp.terms import Notification, Request, Response
+from tests.connectors.asked import Client
 from tests.connectors.scripted import LEGACY, MODERN, Scripted, error, talking
 
 CALL = {"name": "echo", "arguments": {"a": 1}}
@@ -112,6 +116,16 @@ async def test_the_modern_envelope_is_the_gateways_own():
     assert len(theirs) == 5
 
 
+async def test_a_modern_server_is_told_with_each_request_what_can_be_relayed_to_its_caller():
+    transport = Scripted({"tools/call": {}})
+    talk = await talking(transport, MODERN)
+    declared = {"roots": {"listChanged": True}, "sampling": {}, "experimental": {}, "extensions": {TASKS: {}, "x": {}}}
+    for caller in (Client(capabilities=declared), QUIET):
+        await talk.request("tools/call", CALL, caller)
+    told = [message.params["_meta"]["io.modelcontextprotocol/clientCapabilities"] for message in transport.sent]
+    assert told == [{"roots": {}, "sampling": {}, "extensions": {TASKS: {}}}, {}]
+
+
 async def test_a_legacy_server_gets_no_envelope():
     transport = Scripted({"tools/call": {}})
     talk = await talking(transport)
@@ -188,11 +202,12 @@ async def test_a_log_line_on_a_shared_stream_is_shown_only_where_all_requests_ar
     transport = Scripted()
     talk = await talking(transport, exclusive=exclusive)
     heard = []
-    task = begin(talk, caller=Unasked(heard.append))
-    (message,) = await transport.until(1)
+    tasks = [begin(talk, caller=Unasked(heard.append)), begin(talk)]
+    sent = await transport.until(2)
     transport.receive(Notification("notifications/message", {"data": "secret"}))
-    transport.answer(message.id, {})
-    await soon(task)
+    for message in sent:
+        transport.answer(message.id, {})
+    await soon(asyncio.gather(*tasks))
     assert len(heard) == (1 if exclusive else 0)
 
 
@@ -366,14 +381,46 @@ async def test_an_error_without_a_usable_code_is_garbage(code):
         await talk.request("tools/call", CALL, QUIET)
 
 
+WITH_TASKS = Client(capabilities={"extensions": {TASKS: {}}})
+
+
 @pytest.mark.parametrize(
-    ("terms", "kind", "text"),
-    [(MODERN, "input_required", "input from the user"), (MODERN, "task", "nobody asked"), (MODERN, 5, "nobody asked")],
+    ("method", "kind", "caller"),
+    [
+        ("tools/call", "input_required", QUIET),
+        ("prompts/get", "input_required", QUIET),
+        ("resources/read", "input_required", QUIET),
+        ("tools/call", "task", WITH_TASKS),
+    ],
 )
-async def test_only_complete_results_are_accepted_from_a_modern_server(terms, kind, text):
-    talk = await talking(Scripted({"tools/call": {"resultType": kind, "content": []}}), terms)
-    with pytest.raises(UpstreamFailed, match=text):
-        await talk.request("tools/call", CALL, QUIET)
+async def test_what_a_modern_server_needs_first_comes_back_as_it_is(method, kind, caller):
+    result = {"resultType": kind, "inputRequests": {"a": {"x-vendor": 1}}, "requestState": "s", "taskId": "t"}
+    talk = await talking(Scripted({method: result}), MODERN)
+    assert await talk.request(method, CALL, caller) == result
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "caller"),
+    [
+        ("tools/list", "input_required", QUIET),
+        ("completion/complete", "input_required", QUIET),
+        ("tools/call", "task", QUIET),
+        ("prompts/get", "task", WITH_TASKS),
+        ("tools/call", "other", QUIET),
+        ("tools/call", 5, QUIET),
+        ("tools/call", None, QUIET),
+    ],
+)
+async def test_a_kind_of_result_that_nobody_asked_for_is_a_failure(method, kind, caller):
+    talk = await talking(Scripted({method: {"resultType": kind, "content": []}}), MODERN)
+    with pytest.raises(UpstreamFailed, match="nobody asked"):
+        await talk.request(method, CALL, caller)
+
+
+@pytest.mark.parametrize("kind", ["complete", "input_required", "task", 5])
+async def test_a_legacy_server_has_one_kind_of_result_whatever_it_calls_it(kind):
+    talk = await talking(Scripted({"tools/call": {"resultType": kind, "content": [], "requestState": "s"}}), LEGACY)
+    assert await talk.request("tools/call", CALL, QUIET) == {"content": [], "requestState": "s"}
 
 
 @pytest.mark.parametrize("result", [{"resultType": "complete"}, {"content": []}])

@@ -17,9 +17,9 @@ UNSUPPORTED = error(-32022, data={"supported": ["2026-07-28"], "requested": "202
 INITIALIZED_TOO = {"initialize": INITIALIZED, "notifications/initialized": {}}
 
 
-async def shake(answers, *, http=False, known=None, pinned=False):
+async def shake(answers, *, http=False, known=None, pinned=False, **given):
     transport = Scripted(answers, http=http)
-    talk = await talking(transport, None)
+    talk = await talking(transport, None, **given)
     terms = await shake_hands(talk, known=known, pinned=pinned, probe=0.05, patience=0.2)
     assert talk.terms is terms
     return terms, [getattr(message, "method", "") for message in transport.sent], transport
@@ -52,6 +52,19 @@ async def test_any_other_answer_to_discover_means_legacy(answer, http):
     assert (terms, sent) == (LEGACY, ["server/discover", "initialize", "notifications/initialized"])
     assert [how["version"] for how in transport.how] == ["2026-07-28", None, "2025-06-18"]
     assert transport.sent[1].params["capabilities"] == {}
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_a_server_that_refuses_a_version_it_serves_is_asked_once_more(http):
+    refused = HttpAnswer(400, UNSUPPORTED) if http else UNSUPPORTED
+    answers = iter([refused, DISCOVERED])
+    terms, sent, _ = await shake({"server/discover": lambda _: next(answers)}, http=http)
+    assert (terms, sent) == (MODERN, ["server/discover"] * 2)
+
+
+async def test_a_server_that_goes_on_refusing_what_it_serves_is_given_up():
+    with pytest.raises(UpstreamFailed, match="serves no protocol version"):
+        await shake({"server/discover": UNSUPPORTED})
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 406, 415, 500, 501])
@@ -118,6 +131,14 @@ async def test_a_legacy_server_that_became_modern_is_found_out_by_its_refusal(co
 async def test_a_proven_legacy_server_is_not_probed():
     _, sent, _ = await shake(INITIALIZED_TOO, known=Era.LEGACY)
     assert sent == ["initialize", "notifications/initialized"]
+
+
+@pytest.mark.parametrize("declares", [{}, {"roots": {}, "elicitation": {"url": {}}}])
+async def test_a_legacy_server_learns_what_callers_can_be_asked_for_and_a_modern_one_does_not_yet(declares):
+    _, _, transport = await shake(INITIALIZED_TOO, known=Era.LEGACY, declares=declares)
+    assert transport.sent[0].params["capabilities"] == declares
+    _, _, transport = await shake({"server/discover": DISCOVERED}, declares=declares)
+    assert transport.sent[0].params["_meta"]["io.modelcontextprotocol/clientCapabilities"] == {}
 
 
 async def test_a_pinned_era_is_never_given_up():

@@ -114,7 +114,7 @@ async def test_a_subscription_brings_a_lost_session_back_although_nobody_calls(h
 
 @pytest.mark.parametrize("subscribed", [True, False])
 async def test_only_a_line_that_nobody_waits_on_is_forgotten_for_another(subscribed, monkeypatch):
-    monkeypatch.setattr("connectors.upstream.MAX_LINES", 1)
+    monkeypatch.setattr("connectors.lines.MAX_LINES", 1)
     server = Server(sharing=Sharing.PRINCIPAL, pace=Pace(first=60.0))
     await server.subscribe(*["a://1"] * subscribed)
     await server.send("tools/call", CALL)

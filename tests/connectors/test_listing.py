@@ -22,9 +22,9 @@ EMPTY = {
 }
 
 
-async def catalogue(answers, *, capabilities=ALL, old=None, **spec):
+async def catalogue(answers, *, capabilities=ALL, old=None, era=Era.LEGACY, **spec):
     transport = Scripted(EMPTY | answers)
-    talk = await talking(transport, Terms(Era.LEGACY, "2025-11-25", capabilities, "hello"))
+    talk = await talking(transport, Terms(era, "2025-11-25", capabilities, "hello"))
     read = await read_catalogue(talk, UpstreamSpec(**({"id": "up", "transport": "stdio"} | spec)), old)
     return read, [message.method for message in transport.sent]
 
@@ -114,6 +114,24 @@ async def test_every_page_is_read():
     found, sent = await catalogue({"tools/list": page})
     assert names(found) == [f"t{n}" for n in range(8)]
     assert sent.count("tools/list") == 4
+
+
+@pytest.mark.parametrize(
+    ("hints", "ttl"),
+    [
+        ({}, None),
+        ({"tools/list": 90_000}, 90.0),
+        ({"tools/list": 90_000, "prompts/list": 1_500, "resources/list": 60_000}, 1.5),
+        ({"tools/list": 0}, 0.0),
+        *(({"tools/list": wrong}, None) for wrong in (-1, True, "1000", 1.5, None, [])),
+    ],
+)
+async def test_a_modern_server_says_for_how_long_its_lists_hold(hints, ttl):
+    answers = {method: EMPTY[method] | {"ttlMs": hint} for method, hint in hints.items()}
+    found, _ = await catalogue(answers, era=Era.MODERN)
+    assert found.ttl == ttl
+    legacy, _ = await catalogue(answers)
+    assert legacy.ttl is None
 
 
 async def test_a_list_that_never_ends_is_cut():
@@ -211,3 +229,20 @@ async def test_what_changed_is_told_by_list():
     assert changed(old, new) == [Event.RESOURCES, Event.TOOLS]
     assert changed(old, old) == []
     assert changed(Catalogue(items={}), old) == [Event.TOOLS]
+
+
+async def test_a_tool_whose_header_declarations_are_invalid_is_not_shown_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture,
+):
+    good = {"type": "string", "x-mcp-header": "Region"}
+    entries = [
+        {"name": "good", "inputSchema": {"type": "object", "properties": {"region": good}}},
+        {"name": "twice", "inputSchema": {"type": "object", "properties": {"a": good, "b": good}}},
+        {"name": "\x1b[2J", "inputSchema": {"type": "object", "anyOf": [{"properties": {"a": good}}]}},
+        {"name": "last", "inputSchema": SCHEMA},
+    ]
+    found, _ = await catalogue(tools(*entries))
+    assert names(found) == ["good", "last"]
+    assert "upstream `up`: the tool `twice` is not shown: `x-mcp-header` at " in caplog.text
+    assert "`x-mcp-header` stands where no argument is named by `properties` alone" in caplog.text
+    assert "\x1b" not in caplog.text

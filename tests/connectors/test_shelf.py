@@ -1,6 +1,7 @@
 """The remembered catalogue: served at once, read again behind the reader's back, told when it differs."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,39 @@ async def test_an_old_list_is_read_again_without_being_announced():
     await asyncio.sleep(0.001)
     assert await shelf.get() == catalogue("a")
     await until(lambda: reader.told == [Event.TOOLS])
+
+
+@pytest.mark.parametrize(
+    ("ttl", "age", "reads"),
+    [
+        (0.0, 4.0, 1),
+        (0.0, 6.0, 2),
+        (60.0, 50.0, 1),
+        (60.0, 70.0, 2),
+        (9_000.0, 290.0, 1),
+        (9_000.0, 310.0, 2),
+        (None, 290.0, 1),
+    ],
+)
+async def test_a_list_is_kept_as_long_as_the_server_says_within_bounds(ttl, age, reads):
+    reader = Reader(replace(catalogue("a"), ttl=ttl))
+    shelf = reader.shelf()
+    await shelf.get()
+    shelf._read_at -= age
+    await shelf.get()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert reader.reads == reads
+
+
+async def test_a_shelf_that_begins_with_a_catalogue_shows_it_and_tells_how_its_own_differs():
+    reader = Reader(catalogue("b"))
+    shelf = reader.shelf(kept=catalogue("a"))
+    assert await shelf.get() == catalogue("a")
+    assert reader.reads == 0
+    shelf.reopened()
+    await until(lambda: reader.told == [Event.TOOLS])
+    assert await shelf.get() == catalogue("b")
 
 
 async def test_a_change_announced_while_it_is_read_is_not_missed_and_many_cost_one_reading():

@@ -356,6 +356,42 @@ async def test_a_message_for_which_there_is_no_turn_is_told_as_busy(serve, ear):
         await first
 
 
+async def test_the_answer_to_a_question_gets_through_while_calls_that_wait_for_it_take_all_turns(serve, ear):
+    async def reply(heard, writer):
+        if b"result" in heard.body or b"cancelled" in heard.body:
+            writer.write(answer(b"", status="202 Accepted", kind=None))
+
+    server = await serve(reply)
+    egress = Egress(tls=TLS, per_host=1)
+    transport = StreamableHttp(http_spec(server.url + "/mcp", start_timeout=0.05), egress)
+    first = asyncio.create_task(transport.send(PING))
+    await server.until(1)
+    await transport.send(Response("q", {"action": "decline"}))
+    await transport.send(Notification("notifications/cancelled", {"requestId": 1}))
+    assert len(server.heard) == 3
+    await egress.close()
+    with pytest.raises(TransportLost):
+        await first
+
+
+@pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read", "tasks/result"])
+@pytest.mark.parametrize(("modern", "silent"), [(False, True), (True, False)])
+async def test_only_a_legacy_server_may_be_silent_while_its_question_is_with_the_client(
+    method, modern, silent, opened, monkeypatch
+):
+    monkeypatch.setattr("connectors.streamable_http.MARGIN", 0.0)
+
+    async def silence(heard, writer):
+        writer.write(stream(event(NOTE)))
+
+    _, transport = await opened(silence, timeout=0.05)
+    sending = asyncio.create_task(transport.send(Request(7, method), modern=modern))
+    done, _ = await asyncio.wait([sending], timeout=0.3)
+    assert (not done) is silent
+    sending.cancel()
+    await asyncio.wait([sending])
+
+
 async def test_an_inner_address_that_is_not_listed_is_not_reached(serve, egress, ear):
     server = await serve(replies(answer(PONG)))
     transport = StreamableHttp(

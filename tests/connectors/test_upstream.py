@@ -135,10 +135,11 @@ async def test_the_server_may_ask_for_nothing_but_a_sign_of_life(method):
         assert await call(upstream, "ask", {"method": "ping"}) == {"result": {}}
 
 
-async def test_input_required_is_a_clear_failure():
+async def test_a_result_that_requires_input_comes_back_as_it_is():
     async with up(raw()) as upstream:
-        with pytest.raises(UpstreamFailed, match="asks for input from the user"):
-            await call(upstream, "input")
+        connection = await upstream.open("user:a", "user:a")
+        result = await connection.send("tools/call", {"name": "input", "arguments": {}}, QUIET)
+    assert result == {"resultType": "input_required", "requestState": "x"}
 
 
 async def test_a_call_that_times_out_is_withdrawn_and_harms_no_other():

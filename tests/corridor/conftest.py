@@ -50,6 +50,7 @@ UPSTREAMS = """\
 [upstreams.demo]
 command = ["{python}", "{everything}", "--transport", "stdio"]
 sharing = "all"
+trust = true
 [upstreams.demo.tools]
 {tools}
 [upstreams.web]

@@ -33,9 +33,14 @@ def free_port() -> int:
     """A port below 32768 that nobody listens on."""
     while True:
         port = 18_000 + secrets.randbelow(14_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+        if not connects("127.0.0.1", port):
+            return port
+
+
+def connects(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
 
 
 def until(what: Callable[[], Any], wait: float = 20.0) -> Any:
@@ -88,7 +93,7 @@ class House:
         log = (self.folder / "log").open("a")
         self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True)
         log.close()
-        until(self._answers)
+        until(self._answers, 60)
 
     def _answers(self) -> bool:
         assert self.process is not None

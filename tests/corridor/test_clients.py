@@ -1,40 +1,12 @@
 """Real clients of four SDK lines against a running gateway, in each era and over each transport."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.npm import NODE
-from tests.corridor.house import ROOT, House
-
-CLIENTS = ROOT / "tests" / "clients"
-V1 = ROOT / ".envs" / "sdk-v1" / "bin" / "python"
-
-PROGRAMS: dict[str, list[Path | str]] = {
-    "python-v2": [sys.executable, CLIENTS / "python_v2.py"],
-    "python-v1": [V1, CLIENTS / "python_v1.py"],
-    "typescript-v1": [NODE, CLIENTS / "typescript_v1.mjs"],
-    "typescript-v2": [NODE, CLIENTS / "typescript_v2.mjs"],
-}
-LEGACY, MODERN, OLDEST = "2025-11-25", "2026-07-28", "2024-11-05"
-MATRIX = [
-    ("python-v2", "http", "auto", MODERN),
-    ("python-v2", "http", "legacy", LEGACY),
-    ("python-v2", "http", MODERN, MODERN),
-    ("python-v2", "sse", "legacy", LEGACY),
-    ("python-v1", "http", "legacy", LEGACY),
-    ("python-v1", "sse", "legacy", LEGACY),
-    ("typescript-v1", "http", "legacy", LEGACY),
-    ("typescript-v1", "sse", "legacy", LEGACY),
-    ("typescript-v2", "http", "auto", MODERN),
-    ("typescript-v2", "http", "legacy", LEGACY),
-    ("typescript-v2", "http", MODERN, MODERN),
-    ("typescript-v2", "sse", "legacy", LEGACY),
-]
+from tests.clients.talking import MATRIX, PROGRAMS, converse
+from tests.corridor.house import House
 
 
 def talk(
@@ -49,9 +21,7 @@ def talk(
         "mode": mode,
         "steps": steps,
     }
-    done = subprocess.run([*PROGRAMS[client], json.dumps(plan)], capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stderr[-3000:] + house.log[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return converse(PROGRAMS[client], plan)
 
 
 @pytest.mark.parametrize(("client", "transport", "mode", "version"), MATRIX, ids=lambda value: str(value))

@@ -13,8 +13,8 @@ from tests.corridor.test_isolation import INITIALIZE, legacy
 
 
 @contextmanager
-def following(house: House, key: str, method: str, path: str, **request: Any) -> Iterator[Callable[[], Any]]:
-    """Yields a function that gives the next message of a stream, or fails after a while."""
+def following(house: House, key: str, method: str, path: str, **request: Any) -> Iterator[Callable[..., Any]]:
+    """Yields a function that gives the next message of a stream, or raises ``queue.Empty`` after ``wait`` seconds."""
     heard: queue.Queue[Any] = queue.Queue()
     ready = threading.Event()
     client = house.client(key)
@@ -25,7 +25,7 @@ def following(house: House, key: str, method: str, path: str, **request: Any) ->
                 assert stream.status_code == 200, stream.read()
                 ready.set()
                 for line in stream.iter_lines():
-                    if line.startswith("data: "):
+                    if line.startswith("data: ") and len(line) > 6:  # the first event may be empty
                         heard.put(json.loads(line[6:]) if line[6] == "{" else line[6:])
         except Exception as error:  # noqa: BLE001 - told to the test below
             heard.put(error)
@@ -34,7 +34,7 @@ def following(house: House, key: str, method: str, path: str, **request: Any) ->
     thread.start()
     assert ready.wait(20)
     try:
-        yield lambda: heard.get(timeout=20)
+        yield lambda wait=20: heard.get(timeout=wait)
     finally:
         client.close()
 

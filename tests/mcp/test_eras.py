@@ -8,6 +8,8 @@ from mcp_types import methods as types
 from gateway.errors import UpstreamFailed
 from gateway.mcp import eras
 from gateway.mcp.calls import METHODS, SUPPORTED_VERSIONS
+from gateway.mcp.input_required import InputRequired, Question
+from gateway.mcp.questions import ASKING
 from gateway.mcp.terms import (
     CAPABILITIES_KEY,
     CLIENT_INFO_KEY,
@@ -157,6 +159,21 @@ def test_a_result_that_is_not_complete_is_a_failure(kind):
         eras.from_upstream({"resultType": kind}, "tools/call")
 
 
+@pytest.mark.parametrize("method", sorted(ASKING))
+def test_a_result_that_asks_is_one_in_the_eyes_of_the_official_types(method):
+    questions = {
+        "f": Question("elicitation/create", {"message": "m", "requestedSchema": {"type": "object", "properties": {}}}),
+        "r": Question("roots/list", {}),
+    }
+    more = {"_meta": {"vendor": 1, SERVER_INFO_KEY: {"name": "theirs", "version": "9"}}, "vendor": 2}
+    told = eras.asking(InputRequired(questions, "s", more), server_info=INFO)
+    types.validate_server_result(method, MODERN_VERSIONS[0], told)
+    assert types.is_input_required(told)
+    assert told["_meta"] == {"vendor": 1, SERVER_INFO_KEY: INFO}
+    assert (told["vendor"], told["requestState"]) == (2, "s")
+    assert not told.keys() & {"ttlMs", "cacheScope"}
+
+
 @pytest.mark.parametrize("content", [[1], "x", None, 1])
 def test_structured_content_that_is_no_object_is_only_for_modern_clients(content):
     result = {"content": [], "structuredContent": content}
@@ -285,6 +302,16 @@ def test_log_lines_go_to_those_who_asked_for_them(asked, level):
         assert eras.may_say(logged(level), call(era=Era.LEGACY), asked) is severe
 
 
+@pytest.mark.parametrize("level", [None, *LOG_LEVELS])
+def test_a_legacy_request_says_to_modern_servers_which_log_lines_its_client_hears(level):
+    own = {"name": "t", "_meta": {"progressToken": 1, LOG_LEVEL_KEY: "loud"}}
+    sent = eras.with_log_level(Request(7, "tools/call", own), level)
+    meta = {"progressToken": 1, LOG_LEVEL_KEY: level or "info"}
+    assert sent == Request(7, "tools/call", {"name": "t", "_meta": meta})
+    assert eras.to_upstream(sent.params) == sent.params
+    assert eras.with_log_level(Request(7, "ping"), level).params == {"_meta": {LOG_LEVEL_KEY: level or "info"}}
+
+
 def test_a_modern_request_without_envelope_wants_no_log_lines():
     assert eras.log_level({}) is None
     notified = Call(Notification("notifications/x"), Step.PING, Era.MODERN, MODERN_VERSIONS[0], "main", "mcp")
@@ -292,10 +319,16 @@ def test_a_modern_request_without_envelope_wants_no_log_lines():
 
 
 @pytest.mark.parametrize("era", Era)
-def test_progress_may_always_be_told_and_nothing_else_belongs_to_a_request(era):
+def test_progress_may_always_be_told_and_changes_do_not_belong_to_a_request(era):
     assert eras.may_say(Notification("notifications/progress"), call(era=era)) is True
-    for method in ("notifications/tools/list_changed", "notifications/cancelled", "notifications/elicitation/complete"):
+    for method in ("notifications/tools/list_changed", "notifications/cancelled"):
         assert eras.may_say(Notification(method), call(era=era)) is False
+
+
+@pytest.mark.parametrize("era", Era)
+def test_the_end_of_an_elicitation_by_url_is_told_in_the_era_that_knows_it(era):
+    told = eras.may_say(Notification("notifications/elicitation/complete"), call(era=era))
+    assert told is (era is Era.LEGACY)
 
 
 def test_the_kinds_of_call_used_here_are_those_of_the_table():

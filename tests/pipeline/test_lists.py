@@ -2,18 +2,21 @@
 
 import asyncio
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import UpstreamError
+from connectors.base import Event, UpstreamError
 from gateway.catalogue import Server
 from gateway.errors import (
     InvalidArguments,
     Unknown,
 )
+from gateway.mcp.cursors import Bounds
 from gateway.mcp.terms import Era, Params
+from gateway.pipeline.judge import Judge
 from gateway.policy.terms import SYSTEM
 from tests.builders import (
     ALL,
@@ -80,20 +83,95 @@ def test_a_tool_is_listed_exactly_when_some_call_of_it_reaches_the_server(rows, 
     asyncio.run(compare())
 
 
-async def test_a_list_is_one_page_in_the_order_of_the_servers_and_shows_public_names():
+async def test_a_list_has_the_order_of_the_servers_then_of_names_and_shows_public_names():
     first = FakeConnector("b", [tool("z", title="Z", vendor={"x": 1}), tool("a")])
     door = Door(ALL, [first, FakeConnector("a", [tool("m")])])
     result = await door.ask(AMY, "tools/list")
-    assert [each["name"] for each in result["tools"]] == ["b__z", "b__a", "a__m"]
-    assert result["tools"][0] == {"name": "b__z", "inputSchema": {"type": "object"}, "title": "Z", "vendor": {"x": 1}}
+    assert [each["name"] for each in result["tools"]] == ["b__a", "b__z", "a__m"]
+    assert result["tools"][1] == {"name": "b__z", "inputSchema": {"type": "object"}, "title": "Z", "vendor": {"x": 1}}
     assert "nextCursor" not in result
     assert await door.ask(AMY, "tools/list", cursor="") == result
+    first.offered = [*reversed(first.offered)]
+    first.change(Event.TOOLS)
+    assert await door.ask(AMY, "tools/list") == result
 
 
-async def test_a_cursor_that_was_never_given_is_refused():
-    door = Door(ALL, [slack()])
-    invalid = await refused(door, AMY, call("tools/list", cursor="page-2"))
-    assert (type(invalid), invalid.code) == (InvalidArguments, -32602)
+async def listed(door: Door, method: str, key: str, *, email: str = AMY, era: Era = Era.LEGACY) -> list[list[str]]:
+    """The names on each page of a list."""
+    pages: list[list[str]] = []
+    cursor: Params = {}
+    while True:
+        result = await door.ask(email, method, era=era, **cursor)
+        pages.append([each[key] for each in next(each for each in result.values() if isinstance(each, list))])
+        if "nextCursor" not in result:
+            return pages
+        cursor = {"cursor": result["nextCursor"]}
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_every_kind_of_list_comes_in_pages_that_hold_each_visible_item_once(era: Era):
+    offered = [
+        *(tool(f"t{n}") for n in range(7)),
+        *(prompt(f"p{n}") for n in range(7)),
+        *(resource(f"a://{n}") for n in range(7)),
+        *(template(f"b{n}://{{x}}") for n in range(7)),
+    ]
+    rows = f"{ALL}\np, *, *, *, c/t3, write, , deny\np, *, *, *, c/prompt:p6, read, , deny"
+    door = Door(rows, [FakeConnector("c", offered)], bounds=Bounds(items=3))
+    assert await listed(door, "tools/list", "name", era=era) == [
+        ["c__t0", "c__t1", "c__t2"],
+        ["c__t4", "c__t5", "c__t6"],
+    ]
+    assert [len(each) for each in await listed(door, "prompts/list", "name", era=era)] == [3, 3]
+    assert [len(each) for each in await listed(door, "resources/list", "uri", era=era)] == [3, 3, 1]
+    assert [len(each) for each in await listed(door, "resources/templates/list", "uriTemplate", era=era)] == [3, 3, 1]
+
+
+async def test_a_page_is_bounded_in_bytes_too():
+    offered = [tool(name, description="x" * 400) for name in "abc"]
+    door = Door(ALL, [FakeConnector("c", offered)], bounds=Bounds(bytes=1_000))
+    assert await listed(door, "tools/list", "name") == [["c__a", "c__b"], ["c__c"]]
+
+
+async def test_what_comes_and_goes_between_two_pages_neither_hides_nor_repeats_the_others():
+    c = FakeConnector("c", [tool(name) for name in "bdfh"])
+    door = Door(ALL, [c], bounds=Bounds(items=2))
+    first = await door.ask(AMY, "tools/list")
+    c.offered = [tool(name) for name in "acfgh"]
+    c.change(Event.TOOLS)
+    second = await door.ask(AMY, "tools/list", cursor=first["nextCursor"])
+    assert [each["name"] for each in (*first["tools"], *second["tools"])] == ["c__b", "c__d", "c__f", "c__g"]
+    third = await door.ask(AMY, "tools/list", cursor=second["nextCursor"])
+    assert [each["name"] for each in third["tools"]] == ["c__h"]
+
+
+async def test_only_the_items_of_a_page_are_judged(monkeypatch: pytest.MonkeyPatch):
+    door = Door(ALL, [FakeConnector("c", [tool(f"t{n:04}") for n in range(1_000)])], bounds=Bounds(items=10))
+    judged: list[str] = []
+    monkeypatch.setattr(Judge, "visible", lambda _, offer: judged.append(offer.name) is None)
+    first = await door.ask(AMY, "tools/list")
+    await door.ask(AMY, "tools/list", cursor=first["nextCursor"])
+    assert judged == [f"c__t{n:04}" for n in (*range(11), *range(10, 21))]
+
+
+async def test_a_cursor_is_good_for_one_list_of_one_account_on_one_server():
+    offered = [tool("a"), tool("b"), prompt("a"), prompt("b")]
+    side = Server("side", ("c",))
+    door = Door(ALL, [FakeConnector("c", offered)], servers=[side], bounds=Bounds(items=1))
+    cursor = (await door.ask(AMY, "tools/list"))["nextCursor"]
+    assert [each["name"] for each in (await door.ask(AMY, "tools/list", cursor=cursor))["tools"]] == ["c__b"]
+    for email, asked in (
+        (BOB, call("tools/list", cursor=cursor)),
+        (AMY, call("prompts/list", cursor=cursor)),
+        (AMY, call("tools/list", cursor=cursor, domain="side")),
+        (AMY, call("tools/list", cursor="page-2")),
+        (AMY, call("tools/list", cursor=cursor, era=Era.MODERN, domain="side")),
+    ):
+        invalid = await refused(door, email, asked)
+        assert (type(invalid), invalid.code) == (InvalidArguments, -32602)
+        assert invalid.text.startswith("`cursor`: ")
+    more = Door(ALL, [FakeConnector("c", offered), FakeConnector("d")], bounds=Bounds(items=1))
+    assert isinstance(await refused(more, AMY, call("tools/list", cursor=cursor)), InvalidArguments)
 
 
 async def test_prompts_resources_and_templates_are_listed_as_far_as_they_may_be_used():
@@ -158,9 +236,21 @@ async def test_an_error_of_the_server_is_told_in_the_words_of_the_clients_era(er
 async def test_the_modern_era_gets_its_envelope():
     door = Door(ALL, [slack()])
     result = await door.ask(AMY, "tools/list", era=Era.MODERN)
-    assert (result["resultType"], result["cacheScope"]) == ("complete", "private")
+    assert (result["resultType"], result["cacheScope"], result["ttlMs"]) == ("complete", "private", 0)
     denied = await Door(HELP_ONLY, [slack()]).ask(AMY, "tools/call", era=Era.MODERN, name="slack__send", arguments={})
     assert (denied["isError"], denied["resultType"]) == (True, "complete")
+
+
+@pytest.mark.parametrize(("said", "told"), [(60_000, 60_000), (-1, 0), ("9", 0), (None, 0)])
+async def test_a_resource_may_be_kept_as_its_server_says_and_what_the_gateway_says_not_at_all(said: Any, told: int):
+    answer = {"contents": [], "ttlMs": said, "cacheScope": "public"}
+    connector = FakeConnector("c", [resource("a://1"), prompt("p")], answer=lambda _: answer)
+    door = Door(ALL, [connector], bounds=Bounds(items=1))
+    read = await door.ask(AMY, "resources/read", era=Era.MODERN, uri="a://1")
+    assert (read["ttlMs"], read["cacheScope"]) == (told, "private")
+    for method in ("server/discover", "prompts/list", "resources/list", "resources/templates/list"):
+        own = await door.ask(AMY, method, era=Era.MODERN)
+        assert (own["ttlMs"], own["cacheScope"]) == (0, "private")
 
 
 # -- openings
@@ -212,3 +302,45 @@ async def test_completion_is_for_those_who_see_the_prompt_or_template():
     for ref in ({"type": "ref/prompt", "name": "c__p2"}, {"type": "ref/resource", "uri": "b://{x}"}):
         assert isinstance(await refused(door, AMY, call("completion/complete", ref=ref, argument=argument)), Unknown)
     assert len(connector.sent) == 2
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_completion_passes_what_is_known_and_is_for_those_who_could_use_it_so(era: Era):
+    rows = """
+p, user:*, main, self, c/prompt:p, read, args.team == 'red', allow
+p, user:*, main, self, c/resource:a://red/*, read, , allow
+"""
+    offered = [prompt("p", "team", "doc"), template("a://{team}/{doc}"), template("a://{+team}/{doc}")]
+    door = Door(rows, [connector := FakeConnector("c", offered, answer=lambda _: {"completion": {"values": []}})])
+    argument = {"name": "doc", "value": "d"}
+    refs = (
+        {"type": "ref/prompt", "name": "c__p"},
+        {"type": "ref/resource", "uri": "a://{team}/{doc}"},
+    )
+    for ref in refs:
+        for known in ({}, {"team": "red"}, {"other": "x", "team": "red"}):
+            await door.ask(
+                AMY, "completion/complete", era=era, ref=ref, argument=argument, context={"arguments": known}
+            )
+            assert connector.sent[-1].params["context"] == {"arguments": known}
+            assert connector.sent[-1].params["argument"] == argument
+        asked = len(connector.sent)
+        for known in ({"team": "blue"}, {"team": "red/../blue"}, {"team": ".."}, {"team": "{team}"}):
+            question = call("completion/complete", era=era, ref=ref, argument=argument, context={"arguments": known})
+            assert isinstance(await refused(door, AMY, question), Unknown)
+        assert len(connector.sent) == asked
+    # what is put in otherwise than as it stands is not known
+    ref = {"type": "ref/resource", "uri": "a://{+team}/{doc}"}
+    await door.ask(
+        AMY, "completion/complete", era=era, ref=ref, argument=argument, context={"arguments": {"team": "x"}}
+    )
+    assert connector.sent[-1].params["ref"] == ref
+
+
+@pytest.mark.parametrize("context", [5, [], {"arguments": []}, {"arguments": {"team": 5}}, {"arguments": None}])
+async def test_a_context_that_is_none_is_refused_alike_for_what_is_there_and_what_is_not(context: Any):
+    door = Door(ALL, [FakeConnector("c", [prompt("p", "team")])])
+    for name in ("c__p", "c__q"):
+        ref, argument = {"type": "ref/prompt", "name": name}, {"name": "team", "value": ""}
+        invalid = await refused(door, AMY, call("completion/complete", ref=ref, argument=argument, context=context))
+        assert (type(invalid), invalid.text) == (InvalidArguments, "`context.arguments`: must be an object of texts")

@@ -55,6 +55,7 @@ def test_an_empty_folder_of_settings_gives_development_on_loopback(folder):
     assert settings.admin_email == "admin@example.com"
     assert settings.accept_key_in_query
     assert (settings.keepalive_s, settings.max_body_bytes, settings.stale_after_s) == (25, 10 * 1024 * 1024, 30)
+    assert settings.page_items == 250
     assert (settings.audit.jsonl, settings.audit.retention_days) == ("", 90)
     assert settings.upstreams == settings.servers == ()
 
@@ -98,6 +99,7 @@ def test_every_commented_default_of_the_sample_is_a_setting(folder):
     for name in (
         "keepalive_s",
         "max_body_bytes",
+        "page_items",
         "stale_after_s",
         "accept_key_in_query",
         "name",
@@ -127,6 +129,7 @@ def test_everything_can_be_set(folder):
         accept_key_in_query = false
         keepalive_s = 2.5
         max_body_bytes = 2048
+        page_items = 40
         stale_after_s = 5
         [store]
         path = "/srv/ostiary.db"
@@ -173,6 +176,7 @@ def test_everything_can_be_set(folder):
     assert (settings.store.path, settings.policy_folder) == (Path("/srv/ostiary.db"), root / "rules")
     assert settings.audit.jsonl == str(root / "log/audit.jsonl")
     assert settings.admin_email == "root@example.com"
+    assert settings.page_items == 40
     remote, local = settings.upstreams
     assert {name: secret.reveal() for name, secret in remote.headers.items()} == {
         "Authorization": "Bearer t0ken",

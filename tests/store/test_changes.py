@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.records import ApiKey, Grant, User
+from gateway.records import ApiKey, Grant, Pins, User
 from gateway.store.base import KEEP_REMOVED_MS, Conflict, NotFound
 from gateway.store.mongo_tickets import unbroken_from
 
@@ -29,7 +29,8 @@ class Mirror:
         changes = await self.store.changes(self.seq)
         if changes.whole:
             self.records.clear()
-        for kind, records in (("users", changes.users), ("keys", changes.keys), ("grants", changes.grants)):
+        told = {"users": changes.users, "keys": changes.keys, "grants": changes.grants, "pins": changes.pins}
+        for kind, records in told.items():
             for record in records:
                 self.records[kind, record.id] = record
         for removed in changes.removed:
@@ -45,7 +46,7 @@ class Mirror:
 
 
 async def truth(store) -> dict[tuple[str, str], object]:
-    kinds = {"users": store.users, "keys": store.keys, "grants": store.grants}
+    kinds = {"users": store.users, "keys": store.keys, "grants": store.grants, "pins": store.pins}
     return {(kind, each.id): each for kind, records in kinds.items() for each in await records.page(limit=1_000)}
 
 
@@ -54,10 +55,12 @@ async def test_the_first_reading_tells_everything_there_is(store):
     user = await store.users.add(User(id="u"))
     key = await store.keys.add(ApiKey(id="k", secret_id="s", user="u", prefix="p"))
     grant = await store.grants.add(Grant(id="g", kind="g", row=("user:u", "role:x", "main"), made_by="user:u"))
+    pins = await store.pins.add(Pins(id="git"))
     await store.users.add(User(id="gone"))
     await store.users.remove("gone")
     changes = await store.changes(0)
     assert (changes.users, changes.keys, changes.grants, changes.removed) == ((user,), (key,), (grant,), ())
+    assert changes.pins == (pins,)
     assert changes.whole
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, User
+from gateway.records import ApiKey, Approved, Grant, Pins, User, Waiting
 from gateway.store.base import Conflict, Heads, NotFound, Unavailable
 
 ODD = [
@@ -21,7 +21,17 @@ GRANT = Grant(
 KEY = ApiKey(id="hash1", secret_id="s1", user="a@example.com", prefix="ost_ab", created_at=1, expires_at=2**53)
 
 
-@pytest.mark.parametrize(("kind", "record"), [("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT)])
+PINS = Pins(
+    id="git",
+    tools={"log": Approved("d1", 1, "first use"), "a.$b": Approved("d2", 2, "operator")},
+    waiting={"log": Waiting("d3", 2**53)},
+    definitions=bytes(range(256)),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"), [("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS)]
+)
 async def test_a_record_lives_from_add_to_remove(store, kind, record):
     records = getattr(store, kind)
     assert await records.get(record.id) is None

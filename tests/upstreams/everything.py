@@ -1,10 +1,12 @@
 """A well-behaved MCP server on the Python SDK v2, with one of everything; for the whole product's tests.
 
-    python everything.py [--transport stdio|http|sse] [--port N] [--era auto|legacy|modern]
-    python everything.py --serve TRANSPORT,PORT,ERA[,json] --serve ...
+    python everything.py [--transport stdio|http|sse] [--port N] [--era auto|legacy|modern|VERSION]
+    python everything.py --serve TRANSPORT,PORT,ERA[,json|,resume] --serve ...
 
-``http`` serves /mcp, ``sse`` serves /sse and /messages/. ``auto`` speaks both eras. With ``json``,
-HTTP answers are plain JSON. The second form serves many at once, which share what they offer.
+``http`` serves /mcp, ``sse`` serves /sse and /messages/. ``auto`` speaks both eras; a VERSION is a revision with a
+handshake, the only one it then agrees on. With ``json``, HTTP answers are plain JSON; with ``resume``, who lost a
+stream can come back to it. The second form serves many at once, which share what they offer. The tools that ask the
+client something stand in ``asking.py``.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import secrets
 from typing import Any
 
 import anyio
+import asking
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import Server
@@ -32,6 +35,7 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 from mcp.shared.exceptions import MCPError
+from resuming import Events
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -64,6 +68,8 @@ TOOLS = [
         "type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}, "required": ["region"],
     }),
     tool("destroy", "says that it is destructive", annotations={"destructiveHint": True}),
+    tool("doze", "hangs up where the client can come back, then says which it was"),
+    *asking.TOOLS,
 ]  # fmt: skip
 PROMPTS = [
     {"name": "plain", "description": "a prompt"},
@@ -90,10 +96,12 @@ def words(value: Any, **more: Any) -> dict[str, Any]:
 def shaped(handler: Any, model: Any) -> Any:
     """The SDK completes what its models know (cache hints, kinds of result); plain objects it takes as they are."""
 
-    async def shape(ctx: Any, params: Any) -> Any:
-        return model.model_validate(await handler(ctx, params), by_name=False)
+    async def shaping(ctx: Any, params: Any) -> Any:
+        result = await handler(ctx, params)
+        shape = types.InputRequiredResult if result.get("resultType") == "input_required" else model
+        return shape.model_validate(result, by_name=False)
 
-    return shape
+    return shaping
 
 
 def remember(ctx: Any) -> None:
@@ -155,6 +163,10 @@ async def call(ctx: Any, params: Any) -> dict[str, Any]:
             return words("logged")
         case "headers":
             return words(dict(ctx.request.headers) if ctx.request is not None else {})
+        case "doze":
+            return await doze(ctx)
+        case name if name in asking.NAMES:
+            return await asking.call(ctx, params)
         case name if any(each["name"] == name for each in TOOLS):
             return words(arguments)
     raise MCPError(code=-32602, message=f"Unknown tool: {params.name}")
@@ -175,6 +187,14 @@ async def wait(name: str) -> dict[str, Any]:
         waiting[name] = "cancelled"
         raise
     return {}
+
+
+async def doze(ctx: Any) -> dict[str, Any]:
+    if ctx.close_sse_stream is None:
+        return words("stayed")
+    await ctx.close_sse_stream()
+    await anyio.sleep(0.05)
+    return words("came back")
 
 
 async def grow() -> dict[str, Any]:
@@ -234,12 +254,15 @@ async def complete(ctx: Any, params: Any) -> dict[str, Any]:
 
 
 def vendor_fields(era: str) -> Any:
-    """Adds what no model of the SDK knows, and keeps a modern-only server from shaking hands."""
+    """Adds what no model of the SDK knows, keeps a modern-only server from shaking hands, and one of a revision from
+    agreeing on another."""
 
     async def middleware(ctx: Any, call_next: Any) -> Any:
         if era == "modern" and ctx.method == "initialize":
             data = {"supported": [MODERN], "requested": str((ctx.params or {}).get("protocolVersion"))}
             raise MCPError(code=-32022, message="this server has no handshake", data=data)
+        if ctx.method == "initialize" and era not in ("auto", "legacy"):
+            ctx.params["protocolVersion"] = era
         result = await call_next(ctx)
         if ctx.method == "tools/list":
             return {**result, "tools": [{**each, "x-vendor": {"kept": True}} for each in result["tools"]]}
@@ -278,7 +301,7 @@ def announced(server: Server) -> Any:
 
 async def serve_streams(server: Server, era: str, streams: Any) -> None:
     reading, writing = streams
-    if era == "legacy":
+    if era not in ("auto", "modern"):
         await serve_loop(server, reading, writing, lifespan_state={}, init_options=announced(server))
     else:
         await server.run(reading, writing, announced(server))
@@ -289,15 +312,15 @@ async def serve_stdio(server: Server, era: str) -> None:
         await serve_streams(server, era, streams)
 
 
-def http_app(server: Server, era: str, *, json_response: bool) -> Any:
+def http_app(server: Server, era: str, **settings: Any) -> Any:
     # the app asks for its options without arguments; the flags of list changes have no other way in
     options = announced(server)
     server.create_initialization_options = lambda *given, **named: options  # type: ignore[method-assign]
-    app = server.streamable_http_app(json_response=json_response)
+    app = server.streamable_http_app(**settings)
 
     async def entry(scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
-        if era == "legacy" and headers.get(b"mcp-protocol-version") == MODERN.encode():
+        if era not in ("auto", "modern") and headers.get(b"mcp-protocol-version") == MODERN.encode():
             error = {"code": -32600, "message": "Bad Request: Unsupported protocol version"}
             await JSONResponse({"jsonrpc": "2.0", "id": "server-error", "error": error}, 400)(scope, receive, send)
         else:
@@ -318,9 +341,12 @@ def sse_app(server: Server, era: str) -> Starlette:
     return Starlette(routes=[Route("/sse", stream), Mount("/messages/", app=transport.handle_post_message)])
 
 
-def app_of(transport: str, era: str, *, json_response: bool = False) -> Any:
+def app_of(transport: str, era: str, how: str = "") -> Any:
     server = build(era)
-    return http_app(server, era, json_response=json_response) if transport == "http" else sse_app(server, era)
+    if transport == "sse":
+        return sse_app(server, era)
+    resumable: dict[str, Any] = {"event_store": Events(), "retry_interval": 20} if how == "resume" else {}
+    return http_app(server, era, json_response=how == "json", **resumable)
 
 
 def listener(app: Any, port: int) -> uvicorn.Server:
@@ -333,7 +359,7 @@ async def serve_all(offers: list[str]) -> None:
     serving = []
     for offer in offers:
         transport, port, era, *rest = offer.split(",")
-        serving.append(listener(app_of(transport, era, json_response=rest == ["json"]), int(port)).serve())
+        serving.append(listener(app_of(transport, era, *rest), int(port)).serve())
     await asyncio.gather(*serving)
 
 
@@ -341,7 +367,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--transport", choices=("stdio", "http", "sse"), default="stdio")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--era", choices=("auto", "legacy", "modern"), default="auto")
+    parser.add_argument("--era", default="auto")
     parser.add_argument("--serve", action="append", default=[])
     options = parser.parse_args()
     if options.serve:

@@ -39,7 +39,7 @@ def all_served(offers):
     with subprocess.Popen((*EVERYTHING, *asked)) as process:
         try:
             until = time.monotonic() + 30
-            while not all(_answers(port) for port in ports.values()):
+            while not all(answers(port) for port in ports.values()):
                 if process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError("the servers do not listen")
                 time.sleep(0.02)
@@ -63,10 +63,10 @@ def free_port():
     """A port below 32768 that nobody listens on."""
     while True:
         port = random.randrange(18_000, 32_000)
-        if not _answers(port):
+        if not answers(port):
             return port
 
 
-def _answers(port):
+def answers(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.mcp.events import EventParser, ServerEvent
 from gateway.policy.terms import MAIN
 from gateway.sessions import Sessions
 from gateway.web.hosts import Hosts
@@ -65,6 +66,21 @@ class Exchange:
     @property
     def text(self) -> str:
         return b"".join(event["body"] for event in self.sent[1:]).decode()
+
+    @property
+    def events(self) -> list[ServerEvent]:
+        """What came as events with data, as far as it has come."""
+        return EventParser().feed(b"".join(event["body"] for event in self.sent[1:]))
+
+    @property
+    def messages(self) -> list[Any]:
+        """The JSON of every event that has any."""
+        return [json.loads(event.data) for event in self.events if event.data.startswith((b"{", b"["))]
+
+    def asked(self, number: int = 0) -> Any:
+        """The question that came as number so many; ``None`` as long as it did not come."""
+        questions = [each for each in self.messages if "method" in each and "id" in each]
+        return questions[number] if len(questions) > number else None
 
     @property
     def told(self) -> Any:
@@ -143,8 +159,22 @@ class Front:
         body = message(method, id=id, _meta=MODERN_META, **params)
         return self.open("POST", "/mcp", body, **MODERN, mcp_method=method, mcp_name=params.get("name"))
 
-    async def session(self, version: str = "2025-11-25") -> str:
-        hello = {**HELLO, "protocolVersion": version}
+    def answer(
+        self, id: Any, session: str | None, *, path: str = "/mcp", key: str | None = None, **told: Any
+    ) -> Exchange:
+        """Begin to answer a question, with ``result`` or ``error``."""
+        body = json.dumps({"jsonrpc": "2.0", "id": id, **told}).encode()
+        return self.open("POST", path, body, mcp_session_id=session, x_apikey=key or self.key())
+
+    def resume(self, session: str, last: str | None = None, **headers: str | None) -> Exchange:
+        """Begin to follow a session's news, or to take up the stream of the event ``last``."""
+        return self.open("GET", "/mcp", mcp_session_id=session, last_event_id=last, **headers)
+
+    async def session(self, version: str = "2025-11-25", *, key: str | None = None, **capabilities: Any) -> str:
+        hello = {**HELLO, "protocolVersion": version, "capabilities": capabilities}
+        if key is not None:
+            opened = self.open("POST", "/mcp", message("initialize", **hello), x_apikey=key)
+            return (await opened.done()).headers["mcp-session-id"]
         return (await self.post("initialize", **hello).done()).headers["mcp-session-id"]
 
 

@@ -19,13 +19,17 @@ def exchange() -> tuple[Exchange, Incoming]:
     return client, Incoming("GET", "/sse", b"", (), "203.0.113.7", client.incoming.get)
 
 
+def stream() -> Stream:
+    return Stream(Subject("user:amy@example.com"), "main", lambda message: message)
+
+
 async def test_a_silent_stream_gives_signs_of_life_until_it_ends():
     client, incoming = exchange()
-    stream = Stream(Subject("user:amy@example.com"), "main", lambda message: message)
-    pouring = asyncio.create_task(pour(stream, incoming, client.send, first=b"first", keepalive=0.001))
+    words = stream()
+    pouring = asyncio.create_task(pour(words, incoming, client.send, first=b"first", keepalive=0.001))
     await until(lambda: client.text.count(KEEPALIVE.decode()) >= 3)
-    stream.push(Notification("notifications/x"))
-    stream.close()
+    words.push(Notification("notifications/x"))
+    words.close()
     await pouring
     assert client.text.startswith("first")
     assert "notifications/x" in client.text
@@ -34,9 +38,9 @@ async def test_a_silent_stream_gives_signs_of_life_until_it_ends():
 
 async def test_a_stream_ends_when_its_client_leaves():
     client, incoming = exchange()
-    stream = Stream(Subject("user:amy@example.com"), "main", lambda message: message)
+    words = stream()
     pouring = asyncio.create_task(
-        pour(stream, incoming, client.send, keepalive=30, last=lambda: Response("L", result={"bye": 1}))
+        pour(words, incoming, client.send, keepalive=30, last=lambda: Response("L", result={"bye": 1}))
     )
     client.leave()
     await asyncio.wait_for(pouring, 10)
@@ -48,7 +52,7 @@ async def test_a_long_silent_call_becomes_a_stream_that_stays_alive_and_ends_wit
 ):
     monkeypatch.setattr(replies, "SILENCE_S", 0.001)
     client, _ = exchange()
-    async with Reply(client.send) as reply:
+    async with Reply(client.send, stream=stream) as reply:
         await until(lambda: KEEPALIVE.decode() in client.text)
         await reply.finish(b'{"id":1}')
     assert client.headers["content-type"] == "text/event-stream"
@@ -58,7 +62,7 @@ async def test_a_long_silent_call_becomes_a_stream_that_stays_alive_and_ends_wit
 
 async def test_a_quick_call_is_answered_as_plain_json():
     client, _ = exchange()
-    async with Reply(client.send) as reply:
+    async with Reply(client.send, stream=stream) as reply:
         await reply.finish(b'{"id":1}', 200)
     assert client.headers["content-type"] == "application/json"
     assert client.told == {"id": 1}

@@ -1,141 +1,23 @@
-"""Conversations with clients of the legacy era, and the open streams of every era.
-
-A session is bound to one subject and one domain, and dies with the credential that opened it.
-This file knows no HTTP: ``web`` writes what a stream yields.
-"""
+"""Every session and every open stream of this process."""
 
 import asyncio
 import secrets
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
-from gateway.errors import Limited, Malformed, Unknown
-from gateway.mcp.jsonrpc import encode
-from gateway.mcp.terms import Message, Request
+from gateway.errors import Unknown
+from gateway.mcp.terms import Request
 from gateway.policy.terms import Subject
+from gateway.sessions.session import Session
+from gateway.sessions.streams import Stream
 
 IDLE_MS: Final = 60 * 60 * 1000
+AWAY_MS: Final = 5 * 60 * 1000
+"""How long a session waits for its client to take up a stream again that broke off."""
+
 PER_SUBJECT: Final = 64
 """Sessions, and open streams, that one subject may have."""
-
-WAITING: Final = 1_000
-WAITING_BYTES: Final = 16 * 1024 * 1024
-RUNNING: Final = 256
-SUBSCRIBED: Final = 1_000
-"""Requests that one session may have running, and resources that it may follow."""
-
-
-class StreamClosed(Exception):
-    """The stream has ended and everything it held has been taken."""
-
-
-class Stream:
-    """Messages on their way to one client, encoded, in order. A reader that falls ``WAITING`` messages or
-    ``WAITING_BYTES`` behind is cut off.
-    """
-
-    __slots__ = ("_closed", "_ready", "_size", "_waiting", "domain", "subject", "subscribed", "wanted")
-
-    def __init__(
-        self,
-        subject: Subject,
-        domain: str,
-        wanted: Callable[[Message], Message | None],
-        subscribed: Collection[str] = (),
-    ) -> None:
-        self.subject = subject
-        self.domain = domain
-        self.wanted = wanted
-        self.subscribed = subscribed
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._ready = asyncio.Event()
-        self._closed = False
-
-    def push(self, message: Message) -> None:
-        if self._closed:
-            return
-        self._waiting.append(encode(message))
-        self._size += len(self._waiting[-1])
-        behind = len(self._waiting) > 1 and self._size > WAITING_BYTES  # one message, however large, can be sent
-        if behind or len(self._waiting) > WAITING:
-            self.close()
-        self._ready.set()
-
-    def offer(self, message: Message) -> None:
-        """Push ``message`` in the form this stream's reader asked for, if it asked for it."""
-        if (fitting := self.wanted(message)) is not None:
-            self.push(fitting)
-
-    def close(self) -> None:
-        self._closed = True
-        self._ready.set()
-
-    async def take(self, wait: float) -> list[bytes]:
-        """What has come in, after at most ``wait`` seconds (then an empty list). Raises ``StreamClosed``."""
-        if not self._waiting and not self._closed:
-            try:
-                async with asyncio.timeout(wait):
-                    await self._ready.wait()
-            except TimeoutError:
-                return []
-        if not self._waiting and self._closed:
-            raise StreamClosed
-        taken = list(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        if not self._closed:
-            self._ready.clear()
-        return taken
-
-
-@dataclass(slots=True)
-class Session:
-    """One conversation. ``key_demanded``: every message must bring the credential again."""
-
-    id: str
-    subject: Subject
-    domain: str
-    transport: str
-    used_at: int
-    version: str = ""
-    client: str = ""
-    key_demanded: bool = True
-    log_level: str | None = None
-    stream: Stream | None = None
-    subscribed: set[str] = field(default_factory=set)
-    running: "dict[str | int, asyncio.Task[object]]" = field(default_factory=dict)
-    cancelled: set[str | int] = field(default_factory=set)
-
-    def enter(self, request: Request, task: "asyncio.Task[object]") -> None:
-        """Take in a request that ``task`` runs. Raises ``Malformed`` for an id in use, ``Limited`` beyond the caps."""
-        if request.id in self.running:
-            raise Malformed("a request with this id is still running in this session")
-        if len(self.running) >= RUNNING:
-            raise Limited("too many requests are running in this session", retry_after=1)
-        if request.method == "resources/subscribe" and len(self.subscribed) >= SUBSCRIBED:
-            raise Limited("this session follows too many resources; unsubscribe from some", retry_after=1)
-        self.running[request.id] = task
-
-    def leave(self, request: Request) -> None:
-        self.running.pop(request.id, None)
-        self.cancelled.discard(request.id)
-
-    def cancel(self, request_id: object) -> None:
-        """Cancel the running request that the client names, once (MCP 2025-11-25, cancellation)."""
-        if not isinstance(request_id, str | int) or isinstance(request_id, bool) or request_id in self.cancelled:
-            return
-        if (task := self.running.get(request_id)) is not None:
-            self.cancelled.add(request_id)
-            task.cancel()
-
-    def end(self) -> None:
-        if self.stream is not None:
-            self.stream.close()
-        for request_id in list(self.running):
-            self.cancel(request_id)
 
 
 Released: TypeAlias = Callable[[Subject, str, list[str]], None]
@@ -195,16 +77,31 @@ class Sessions:
             session.subscribed.discard(uri)
             self._release(session.subject, session.domain, [uri])
 
+    def followers(self) -> Iterator[Session]:
+        """The sessions that have subscriptions, as they are now."""
+        return iter([session for session in self._sessions.values() if session.subscribed])
+
+    def unfollow(self, follower: Session | Stream, uris: AbstractSet[str]) -> None:
+        """End the subscriptions of a session, or of a stream that has its own, to ``uris``."""
+        ended = [uri for uri in follower.subscribed if uri in uris]
+        if isinstance(follower, Session):
+            follower.subscribed.difference_update(ended)
+        else:
+            follower.subscribed = frozenset(follower.subscribed).difference(ended)
+        self._release(follower.subject, follower.domain, ended)
+
     def _release(self, subject: Subject, domain: str, uris: Iterable[str]) -> None:
         """Subscriptions are counted behind us, so each that was made is given back once."""
         if (given_back := list(uris)) and self._released is not None:
             self._released(subject, domain, given_back)
 
     def attach(self, stream: Stream) -> None:
-        """Keep an open stream; beyond ``PER_SUBJECT`` the oldest of that subject ends. After ``finish`` none stays."""
+        """Keep an open stream; beyond ``PER_SUBJECT`` one of that subject ends, the oldest whose client has left or
+        else the oldest. After ``finish`` none stays.
+        """
         own = [each for each in self._streams if each.subject.name == stream.subject.name]
         if len(own) >= PER_SUBJECT:
-            self.detach(own[0])
+            self.detach(next((each for each in own if not each.connected), own[0]))
         self._streams[stream] = None
         if self._finishing:
             stream.close()
@@ -227,10 +124,18 @@ class Sessions:
             self.detach(stream)
 
     def expire(self, now: int) -> None:
-        """End the sessions that were idle for ``IDLE_MS`` and hold no open stream."""
-        for session in [each for each in self._sessions.values() if now - each.used_at > IDLE_MS]:
-            if session.stream is None or session.stream not in self._streams:
+        """End the sessions that were idle for ``IDLE_MS``; those whose client was away for ``AWAY_MS`` let go of what
+        they kept for its return. Who holds a connection open, or waits for an answer, is not idle.
+        """
+        for session in [each for each in self._sessions.values() if now - each.used_at > AWAY_MS]:
+            if session.busy:
+                continue
+            if now - session.used_at > IDLE_MS:
                 self.end(session)
+                continue
+            if session.stream is not None:
+                self.detach(session.stream)
+            session.memory.forget_ended()
 
     async def finish(self, within: float = 15.0) -> None:
         """End every stream, those that still owe an answer after it was given or ``within`` seconds."""

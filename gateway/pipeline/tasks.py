@@ -1,0 +1,95 @@
+"""Whose a task is: the ids that clients know, and what stands behind each.
+
+An id of ours tells nothing and cannot be guessed; it counts for one principal on one server, and names the tool, the
+arguments and the connection of the call that made the task, so that everything asked about it can be decided anew. A
+restart forgets them. This file knows no policy and sends nothing.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.mcp.terms import Era
+from gateway.policy.terms import Json
+
+LIVES_MS: Final = 24 * 60 * 60 * 1000
+PER_SUBJECT: Final = 100
+MOST: Final = 10_000
+"""Tasks that are remembered, of one subject and of all; beyond, the oldest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool. ``expires`` is ms
+    since the epoch.
+    """
+
+    id: str
+    principal: str
+    domain: str
+    connector: str
+    owner: str
+    tool: str
+    arguments: Mapping[str, Json]
+    era: Era
+    theirs: str
+    expires: int
+
+
+class Tasks:
+    """Every task that was made through this process. All times are ms since the epoch."""
+
+    def __init__(self, *, per_subject: int = PER_SUBJECT, most: int = MOST) -> None:
+        self._per_subject = per_subject
+        self._most = most
+        self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._of: dict[str, OrderedDict[str, None]] = {}
+
+    def keep(
+        self,
+        *,
+        principal: str,
+        domain: str,
+        connector: str,
+        owner: str,
+        tool: str,
+        arguments: Mapping[str, Json],
+        era: Era,
+        theirs: str,
+        now: int,
+    ) -> Task:
+        """A new task under an unguessable id (192 random bits)."""
+        id = secrets.token_urlsafe(24)
+        task = Task(id, principal, domain, connector, owner, tool, arguments, era, theirs, now + LIVES_MS)
+        own = self._of.setdefault(principal, OrderedDict())
+        if len(own) >= self._per_subject:
+            self.forget(next(iter(own)))
+        if len(self._tasks) >= self._most:
+            self.forget(next(iter(self._tasks)))
+        self._tasks[id] = task
+        self._of.setdefault(principal, OrderedDict())[id] = None
+        return task
+
+    def find(self, id: str, principal: str, domain: str, now: int) -> Task | None:
+        """The task ``id``, for the one whose it is, where he made it."""
+        task = self._tasks.get(id)
+        if task is None or task.principal != principal or task.domain != domain:
+            return None
+        if task.expires <= now:
+            self.forget(id)
+            return None
+        return task
+
+    def of(self, principal: str, domain: str, now: int) -> list[Task]:
+        """His tasks on one server, the oldest first."""
+        found = (self.find(id, principal, domain, now) for id in list(self._of.get(principal, ())))
+        return [task for task in found if task is not None]
+
+    def forget(self, id: str) -> None:
+        if (task := self._tasks.pop(id, None)) is not None:
+            own = self._of[task.principal]
+            del own[id]
+            if not own:
+                del self._of[task.principal]
