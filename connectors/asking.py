@@ -54,8 +54,10 @@ class Questions:
 
     def put(self, request: Request, waiting: Waiting) -> None:
         """Ask the caller of ``waiting``, whose patience stands still meanwhile."""
+        if waiting.outcome.done():
+            return  # its request was answered
         if request.id in self._open:
-            _LOG.warning("upstream `%s` asks twice under one id; the second is passed over", self._name)
+            _LOG.debug("upstream `%s` asks twice under one id; the second is passed over", self._name)
         elif missing := lacking(request.method, request.params, waiting.caller.capabilities):
             # a part of a capability is a matter of parameters (MCP 2025-11-25, elicitation and sampling)
             partly = missing.keys() <= relayable(waiting.caller.capabilities).keys()
@@ -69,7 +71,7 @@ class Questions:
 
     def take_back(self, id: Json) -> None:
         """The server wants no answer any more."""
-        if isinstance(id, str | int) and (question := self._open.get(id)) is not None:
+        if isinstance(id, str | int) and not isinstance(id, bool) and (question := self._open.get(id)) is not None:
             question.taken_back = True
             _cancel(question)
 

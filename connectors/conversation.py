@@ -42,6 +42,9 @@ _LOG = logging.getLogger(__name__)
 REPLIES: Final = 32
 """While so many messages of ours are on their way at once, a server that asks for something gets no answer."""
 
+FLOOD: Final = 512
+"""The same, even where it asks for what it may."""
+
 REPLY_TIMEOUT: Final = 5.0
 
 NAMED_BY: Final = {
@@ -262,6 +265,8 @@ class Conversation:
 
     def _answer(self, request: Request) -> None:
         """A question goes to the caller it belongs to; else a server may ask for nothing but a sign of life."""
+        if len(self._replies) >= FLOOD:
+            return
         declared = request.method in QUESTIONS and request.method.partition("/")[0] in self.declares
         if declared and not self._modern and (waiting := self._asked_of(request)) is not None:
             if request.method == ELICITATION:

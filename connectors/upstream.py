@@ -5,10 +5,22 @@ may ask. Nothing is opened before it is needed, so a dead server costs nobody an
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from connectors.base import NOTHING_ASKED, Caller, Catalogue, Change, Connection, Event, Sharing, UpstreamSpec
+from connectors.base import (
+    NOTHING_ASKED,
+    Caller,
+    Catalogue,
+    Change,
+    Connection,
+    Event,
+    Sharing,
+    UpstreamError,
+    UpstreamSpec,
+)
 from connectors.egress import Egress
 from connectors.event_stream import EventStream
 from connectors.http_messages import exceptions_of
@@ -19,7 +31,7 @@ from connectors.streamable_http import StreamableHttp
 from connectors.transport import Transport
 from gateway.errors import NotConnected, UpstreamFailed
 from gateway.mcp.questions import relayable
-from gateway.mcp.terms import Era, Params
+from gateway.mcp.terms import Era, Notification, Params
 from gateway.policy.terms import SYSTEM
 
 MAX_SESSIONS: Final = 1_000
@@ -27,6 +39,14 @@ MAX_SESSIONS: Final = 1_000
 
 ANYWHERE: Final = frozenset({"completion/complete", "resources/subscribe", "resources/unsubscribe"})
 """Requests that any session of a principal can serve; tasks, and whatever servers keep, are of one session."""
+
+ENOUGH: Final = -32603
+"""JSON-RPC: internal error; what a server gets for a question that nobody can be asked now."""
+
+QUESTIONED: Final = 32
+"""Questions of one upstream that may be with the clients of one principal: each holds a call, and a call holds a turn
+that others need.
+"""
 
 
 class Upstream:
@@ -61,6 +81,7 @@ class Upstream:
         )
         self._listeners: list[Callable[[Change], None]] = []
         self._closed = False
+        self._questioned: Counter[str] = Counter()
 
     @property
     def id(self) -> str:
@@ -120,6 +141,10 @@ class Upstream:
         of_resource = (line for line in self._lines.of(key) if line.has_subscribed(params.get("uri")))
         return next(of_resource, None) or self._any_line(principal, capabilities)
 
+    def counted(self, principal: str, caller: Caller) -> Caller:
+        """The caller, who is asked only while fewer than ``QUESTIONED`` questions are with ``principal``."""
+        return _Counted(caller, principal, self._questioned)
+
     def _any_line(self, principal: str, capabilities: Params) -> Line:
         """The line of ``principal`` that was used last, of those with a session if there are any; else his first."""
         self._refuse_if_closed()
@@ -149,6 +174,31 @@ class Upstream:
             listener(change)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    caller: Caller
+    principal: str
+    questioned: Counter[str]
+
+    @property
+    def capabilities(self) -> Params:
+        return self.caller.capabilities
+
+    def tell(self, notification: Notification) -> None:
+        self.caller.tell(notification)
+
+    async def ask(self, method: str, params: Params) -> Params:
+        if self.questioned[self.principal] >= QUESTIONED:
+            raise UpstreamError(ENOUGH, "the user of this client has enough questions to answer")
+        self.questioned[self.principal] += 1
+        try:
+            return await self.caller.ask(method, params)
+        finally:
+            self.questioned[self.principal] -= 1
+            if not self.questioned[self.principal]:
+                del self.questioned[self.principal]
+
+
 class _Connection:
     """One principal's way in; it finds the line anew each time, so it survives a stopped session."""
 
@@ -164,7 +214,7 @@ class _Connection:
     async def send(self, method: str, params: Params, caller: Caller) -> Params:
         """Raises ``UpstreamError``, ``UpstreamFailed``."""
         line = self._upstream.line_for(method, params, self._principal, self._capabilities)
-        return await line.request(method, params, caller)
+        return await line.request(method, params, self._upstream.counted(self._principal, caller))
 
 
 def transport_of(spec: UpstreamSpec, egress: Egress) -> Transport:

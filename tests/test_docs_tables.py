@@ -13,6 +13,7 @@ import pytest
 
 import gateway.app  # noqa: F401 (so that every refusal is known)
 import gateway.settings.upstreams as upstreams_module
+from connectors import upstream
 from connectors.base import Sharing
 from gateway.audit import AuditEntry
 from gateway.audit.entry import Question
@@ -22,7 +23,7 @@ from gateway.errors import Refusal
 from gateway.mcp import calls, input_required, jsonrpc
 from gateway.mcp.cursors import USUAL
 from gateway.mcp.terms import LEGACY_VERSIONS, MODERN_VERSIONS, Era
-from gateway.pipeline import parking, request_state, steps
+from gateway.pipeline import parking, request_state, steps, tasks
 from gateway.pipeline.door import FREE
 from gateway.policy import condition_text, folder
 from gateway.policy.terms import Reason
@@ -274,6 +275,10 @@ def test_the_table_of_methods_is_that_of_the_code():
                 request_state.LIVES_MS // 60_000,
                 parking.PARKED_PER_SUBJECT,
                 parking.PARKED,
+                upstream.QUESTIONED,
+                parking.QUESTIONS_BYTES,
+                tasks.PER_SUBJECT,
+                tasks.PER_SUBJECT_BYTES,
                 request_state.SPENT_PER_SUBJECT,
                 request_state.SPENT,
                 WAITING,

@@ -173,6 +173,13 @@ def test_every_subscription_is_given_back_once():
     assert told[3:] == [(BOB.name, "other", ["d"])]
 
 
+def test_a_session_keeps_of_what_its_client_declared_only_what_can_be_relayed():
+    session = Sessions().open(ANN, "main", "mcp", 0)
+    declared = {"roots": {"listChanged": True}, "elicitation": {"url": {}}, "experimental": {"x": "y" * 1000}}
+    session.opened({"capabilities": declared}, {"protocolVersion": "2025-11-25"})
+    assert session.capabilities == {"roots": {}, "elicitation": {"url": {}}}
+
+
 def test_a_session_remembers_the_level_that_its_client_set():
     sessions = Sessions()
     session = sessions.open(ANN, "main", "mcp", 0)

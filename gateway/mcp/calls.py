@@ -180,7 +180,7 @@ def _legacy(message: Message, headers: Mapping[str, str], session_version: str |
         return session_version or ASSUMED_VERSION
     if version not in LEGACY_VERSIONS:
         raise Malformed(f"MCP-Protocol-Version: {quoted(version)} is not a version of this transport")
-    return version
+    return session_version or version
 
 
 def negotiated(requested: Json) -> str:

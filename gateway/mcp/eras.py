@@ -46,6 +46,9 @@ CACHEABLE: Final = frozenset(
     }
 )
 
+TASKS_TELL: Final = frozenset({"tasks/get"})
+"""Where a complete result may hold questions."""
+
 UNASKED_LEVEL: Final = "info"
 """From which level on legacy clients hear log lines of modern servers, which say none unasked."""
 
@@ -107,7 +110,8 @@ def from_upstream(result: Params, method: str) -> Params:
         raise UpstreamFailed(
             "the server answered with a kind of result that is not offered here", detail=str(kind)[:64]
         )
-    cut = ("resultType", "ttlMs", "cacheScope") if method in CACHEABLE else ("resultType",)
+    asking = () if method in TASKS_TELL else ("inputRequests", "requestState")
+    cut = ("resultType", *asking, *(("ttlMs", "cacheScope") if method in CACHEABLE else ()))
     neutral = {key: value for key, value in result.items() if key not in cut}
     return _with_meta(neutral, _without(neutral.get("_meta"), _SERVER_ENVELOPE))
 

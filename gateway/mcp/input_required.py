@@ -99,13 +99,13 @@ def required_of(data: object) -> Params:
 def in_modern(asked: Question) -> Question:
     """``asked`` by a legacy server, for a modern client: without what belongs to the one connection or to sessions."""
     cut = ("elicitationId", "task")
-    return Question(asked.method, _bare({key: value for key, value in asked.params.items() if key not in cut}))
+    return Question(asked.method, bare({key: value for key, value in asked.params.items() if key not in cut}))
 
 
 def in_legacy(asked: Question, elicitation: str) -> Question:
     """``asked`` by a modern server, for a legacy client, which demands an id of what is elicited by URL."""
     own: Params = {"elicitationId": elicitation} if asked.by_url else {}
-    return Question(asked.method, _bare({**asked.params, **own}))
+    return Question(asked.method, bare({**asked.params, **own}))
 
 
 def by_urls(data: object) -> dict[str, Question]:
@@ -125,7 +125,8 @@ def _is_by_url(value: object) -> bool:
     return isinstance(value.get("url"), str) and isinstance(value.get("message"), str)
 
 
-def _bare(params: Params) -> Params:
+def bare(params: Params) -> Params:
+    """``params`` without what one hop says of itself in ``_meta``."""
     meta = params.get("_meta")
     kept = {key: value for key, value in meta.items() if key not in META_KEYS} if isinstance(meta, dict) else {}
     rest = {key: value for key, value in params.items() if key != "_meta"}
@@ -157,16 +158,22 @@ def written(asked: InputRequired) -> Params:
     told = dict(asked.more)
     told["resultType"] = INPUT_REQUIRED
     if asked.questions:
-        told["inputRequests"] = {key: _request(each) for key, each in asked.questions.items()}
+        told["inputRequests"] = requests(asked.questions)
     if asked.state is not None:
         told["requestState"] = asked.state
     return told
 
 
+def requests(questions: Mapping[str, Question]) -> Params:
+    """``inputRequests``."""
+    return {key: _request(each) for key, each in questions.items()}
+
+
 def _asked(value: Json) -> Question:
     try:
         request = value if isinstance(value, dict) else {}
-        return question(str(request.get("method")), request.get("params", {}))
+        asked = question(str(request.get("method")), request.get("params", {}))
+        return Question(asked.method, bare(asked.params))
     except ValueError as unreadable:
         raise UpstreamFailed(f"the server asks for input that cannot be passed on: {unreadable}") from None
 

@@ -15,7 +15,13 @@ from gateway.policy.terms import Json
 VERSION: Final = "2025-11-25"
 """The one revision of the legacy era that has tasks."""
 
+MAX_ID: Final = 1024
+"""Characters of the id by which a server knows a task."""
+
 RELATED: Final = "io.modelcontextprotocol/related-task"
+
+EXTENSION: Final[Params] = {"extensions": {TASKS: {}}}
+"""As a capability, of clients and of servers."""
 
 _CORE: Final[Params] = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
 
@@ -28,18 +34,23 @@ def runs_tools(capabilities: Mapping[str, Json]) -> bool:
     return isinstance(found, dict)
 
 
+def extends(capabilities: Mapping[str, Json]) -> bool:
+    """Whether a client or a server with these capabilities has the extension."""
+    extensions = capabilities.get("extensions")
+    return isinstance(extensions, dict) and TASKS in extensions
+
+
 def offered(capabilities: Iterable[Mapping[str, Json]]) -> Params:
     """What a gateway before servers with these capabilities can say of tasks, to clients of either era."""
     core = extension = False
     for each in capabilities:
-        extensions = each.get("extensions")
         core = core or runs_tools(each)
-        extension = extension or (isinstance(extensions, dict) and TASKS in extensions)
+        extension = extension or extends(each)
     told: Params = {}
     if core:
         told["tasks"] = _CORE
     if extension:
-        told["extensions"] = {TASKS: {}}
+        told |= EXTENSION
     return told
 
 
@@ -53,7 +64,7 @@ def id_of(result: Params) -> str | None:
     """The id of the task that a result tells of: the extension's own way, or within ``task``."""
     task = result.get("task")
     found = task.get("taskId") if isinstance(task, dict) else result.get("taskId")
-    return found if isinstance(found, str) and found else None
+    return found if isinstance(found, str) and 0 < len(found) <= MAX_ID else None
 
 
 def renamed(told: Params, id: str) -> Params:

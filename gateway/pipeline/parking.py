@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from connectors.base import NOT_ASKED, QUIET, Caller, UpstreamError
-from gateway.errors import Limited, Unavailable
+from gateway.errors import Limited, Unavailable, UpstreamFailed
 from gateway.mcp.input_required import MOST, Question, in_modern
+from gateway.mcp.jsonrpc import encode
 from gateway.mcp.terms import PROGRESS_KEY, Notification, Params
 from gateway.pipeline.way import Way, askable
 from gateway.policy.terms import Json, Subject
@@ -18,6 +19,9 @@ from gateway.policy.terms import Json, Subject
 LIVES_S: Final = 600.0
 PARKED_PER_SUBJECT: Final = 16
 PARKED: Final = 1_000
+
+QUESTIONS_BYTES: Final = 4 * 1024 * 1024
+"""What the questions of one call that wait may be large, together."""
 
 GATHER_S: Final = 0.05
 GATHERINGS: Final = 10
@@ -35,6 +39,7 @@ class Parked:
         self.subject = subject
         self._open: dict[str, tuple[Question, asyncio.Future[Params]]] = {}
         self._asked = 0
+        self._size = 0
         self._caller: Caller = QUIET
         self._capabilities: Params = {}
         self._token: Json = None
@@ -60,15 +65,20 @@ class Parked:
         asked = in_modern(askable(method, params, self._capabilities))
         if len(self._open) >= MOST:
             raise UpstreamError(NOT_ASKED, "the client is being asked too much at once")
+        size = len(encode(Notification(asked.method, asked.params)))
+        if self._size + size > QUESTIONS_BYTES:
+            raise UpstreamError(NOT_ASKED, f"questions must not be larger than {QUESTIONS_BYTES} bytes together")
         self._asked += 1
         key = f"question-{self._asked}"
         answer: asyncio.Future[Params] = asyncio.get_running_loop().create_future()
         self._open[key] = asked, answer
+        self._size += size
         self._news.set()
         try:
             return await answer
         finally:
             self._open.pop(key, None)
+            self._size -= size
 
     # -- as its client meets it
 
@@ -99,6 +109,8 @@ class Parked:
             raise
         finally:
             self._caller = QUIET
+        if self._task.cancelled():
+            raise UpstreamFailed("the call ended before it was answered")
         return self._task.result() if self._task.done() else None
 
     def end(self) -> None:

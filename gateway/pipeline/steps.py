@@ -25,7 +25,7 @@ from gateway.pipeline import answers
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.judge import Judge
-from gateway.pipeline.task_steps import TaskSteps
+from gateway.pipeline.task_steps import TaskSteps, demand_extension
 from gateway.pipeline.tasks import Tasks
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Decision, Json, Reason
@@ -173,6 +173,8 @@ class Steps:
         wish = way.request.params.get("notifications")
         if not isinstance(wish, dict):
             raise InvalidArguments("`notifications`: must be an object that says what to listen for")
+        if wish.get("taskIds"):
+            demand_extension(way)  # none is honoured even so: changes of tasks are not announced
         uris = wish.get("resourceSubscriptions", [])
         if not isinstance(uris, list) or len(uris) > SUBSCRIPTIONS:
             raise InvalidArguments(f"`resourceSubscriptions`: must be a list of at most {SUBSCRIPTIONS} URIs")

@@ -12,10 +12,10 @@ from typing import Final
 from connectors.base import UpstreamError
 from gateway.catalogue import Directory
 from gateway.catalogue.views import Offer
-from gateway.errors import InvalidArguments, Refusal, Unknown
+from gateway.errors import InvalidArguments, Refusal, Unknown, UpstreamFailed
 from gateway.mcp import eras, tasks
 from gateway.mcp.calls import METHOD_NOT_FOUND
-from gateway.mcp.input_required import lacking, read
+from gateway.mcp.input_required import lacking, read, replies, requests
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Era, Kind, Notification, Params
 from gateway.pipeline.bridge import incapable
@@ -23,7 +23,9 @@ from gateway.pipeline.tasks import Task, Tasks
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Json
 
-LISTED: Final = 100
+LISTED: Final = 20
+AT_ONCE: Final = 4
+"""Tasks that one list tells of, and how many of them are asked about at the same time."""
 
 
 class TaskSteps:
@@ -59,10 +61,14 @@ class TaskSteps:
         return {"task": {"ttl": ttl} if ttl else {}}
 
     def made(self, way: Way, offer: Offer, owner: str, result: Params, *, wanted: bool) -> Params | None:
-        """What the client is told when ``result`` of its call is a task: the same, under an id of ours."""
+        """What the client is told when ``result`` of its call is a task: the same, under an id of ours. Raises
+        ``UpstreamFailed`` when nobody could ever ask about that task.
+        """
         modern = result.get("resultType") == "task"
         theirs = tasks.id_of(result) if modern or wanted else None
         if theirs is None:
+            if modern or (wanted and "task" in result):
+                raise UpstreamFailed("the server tells of a task that it does not name, or names too long")
             return None
         task = self._held.keep(
             principal=way.subject.name,
@@ -83,39 +89,46 @@ class TaskSteps:
         return self._told(await self._sent(way, task, await self._allowed(way, task)), way, task)
 
     async def _update(self, way: Way) -> Params:
+        replies(way.request.params)
         task = self._find(way, way.call.target)
         offer = await self._allowed(way, task)
         return self._told(await self._sent(way, task, offer, way.request.params["inputResponses"]), way, task)
 
     async def _list(self, way: Way) -> Params:
-        """His tasks as the servers tell them now, the oldest first, on one page: there are never more."""
-        self._check_version(way)
+        """His newest tasks as the servers tell them now, the oldest of these first, on one page."""
+        self._check_client(way)
         if way.request.params.get("cursor"):
             raise InvalidArguments("`cursor`: this list has one page only; ask without a cursor")
-        mine = self._held.of(way.subject.name, way.call.domain, way.passage.now)[-LISTED:]
-        found = await asyncio.gather(*(self._stands(way, task) for task in mine if task.era is way.call.era))
+        held = self._held.of(way.subject.name, way.call.domain, way.passage.now)
+        mine = [task for task in held if task.era is way.call.era][-LISTED:]
+        turns = asyncio.Semaphore(AT_ONCE)
+        found = await asyncio.gather(*(self._stands(way, task, turns) for task in mine))
         return eras.to_client({"tasks": [task for task in found if task is not None]}, way.call, server_info={})
 
-    async def _stands(self, way: Way, task: Task) -> Params | None:
+    async def _stands(self, way: Way, task: Task, turns: asyncio.Semaphore) -> Params | None:
         """How a task stands; ``None`` when its server does not know it any more, or he may not know."""
         try:
             offer = await self._offer(task)
             if not way.judge.policy.decide(way.judge.chain(offer, task.owner, task.arguments)).allowed:
                 return None
             connection = await offer.connector.open(task.principal, task.owner, way.capabilities)
-            return tasks.renamed(await connection.send("tasks/get", {"taskId": task.theirs}, way), task.id)
+            async with turns:
+                told = await connection.send("tasks/get", {"taskId": task.theirs}, way)
+            return tasks.renamed(told, task.id)
         except (Refusal, UpstreamError):
             return None
 
     def _find(self, way: Way, id: str) -> Task:
-        self._check_version(way)
+        self._check_client(way)
         task = self._held.find(id, way.subject.name, way.call.domain, way.passage.now)
         if task is None or task.era is not way.call.era:
             raise _unknown(id)
         return task
 
-    def _check_version(self, way: Way) -> None:
-        if way.call.era is Era.LEGACY and way.call.version != tasks.VERSION:
+    def _check_client(self, way: Way) -> None:
+        if way.call.era is Era.MODERN:
+            demand_extension(way)
+        elif way.call.version != tasks.VERSION:
             raise Unknown(f"method {quoted(way.request.method)} not found", code=METHOD_NOT_FOUND)
 
     async def _allowed(self, way: Way, task: Task) -> Offer:
@@ -149,7 +162,8 @@ class TaskSteps:
         asked = read(result).questions if way.call.era is Era.MODERN and result.get("inputRequests") else {}
         if missing := lacking(asked.values(), way.capabilities):
             raise incapable(missing, way)
-        return eras.to_client(tasks.renamed(result, task.id), way.call, server_info=self._server_info)
+        told = {**result, "inputRequests": requests(asked)} if asked else result
+        return eras.to_client(tasks.renamed(told, task.id), way.call, server_info=self._server_info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,12 @@ class _Told:
 
     async def ask(self, method: str, params: Params) -> Params:
         return await self.way.ask(method, tasks.renamed(params, self.id))
+
+
+def demand_extension(way: Way) -> None:
+    """Raises ``Incapable`` when the modern client did not declare the extension."""
+    if not tasks.extends(way.capabilities):
+        raise incapable(tasks.EXTENSION, way)
 
 
 def _unknown(id: str) -> Unknown:

@@ -11,19 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from gateway.mcp.terms import Era
 from gateway.policy.terms import Json
 
 LIVES_MS: Final = 24 * 60 * 60 * 1000
 PER_SUBJECT: Final = 100
+PER_SUBJECT_BYTES: Final = 16 * 1024 * 1024
 MOST: Final = 10_000
-"""Tasks that are remembered, of one subject and of all; beyond, the oldest is forgotten."""
+"""Tasks that are remembered, of one subject and of all, and how large their arguments may be together; beyond, the
+oldest is forgotten.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool. ``expires`` is ms
-    since the epoch.
+    since the epoch, ``weight`` the bytes of the arguments.
     """
 
     id: str
@@ -36,6 +41,7 @@ class Task:
     era: Era
     theirs: str
     expires: int
+    weight: int
 
 
 class Tasks:
@@ -62,12 +68,9 @@ class Tasks:
     ) -> Task:
         """A new task under an unguessable id (192 random bits)."""
         id = secrets.token_urlsafe(24)
-        task = Task(id, principal, domain, connector, owner, tool, arguments, era, theirs, now + LIVES_MS)
-        own = self._of.setdefault(principal, OrderedDict())
-        if len(own) >= self._per_subject:
-            self.forget(next(iter(own)))
-        if len(self._tasks) >= self._most:
-            self.forget(next(iter(self._tasks)))
+        weight = len(msgspec.json.encode(arguments))
+        self._make_room(principal, weight)
+        task = Task(id, principal, domain, connector, owner, tool, arguments, era, theirs, now + LIVES_MS, weight)
         self._tasks[id] = task
         self._of.setdefault(principal, OrderedDict())[id] = None
         return task
@@ -86,6 +89,16 @@ class Tasks:
         """His tasks on one server, the oldest first."""
         found = (self.find(id, principal, domain, now) for id in list(self._of.get(principal, ())))
         return [task for task in found if task is not None]
+
+    def _make_room(self, principal: str, weight: int) -> None:
+        own = self._of.get(principal, OrderedDict())
+        weights = sum(self._tasks[id].weight for id in own)
+        while own and (len(own) >= self._per_subject or weights + weight > PER_SUBJECT_BYTES):
+            oldest = next(iter(own))
+            weights -= self._tasks[oldest].weight
+            self.forget(oldest)
+        if len(self._tasks) >= self._most:
+            self.forget(next(iter(self._tasks)))
 
     def forget(self, id: str) -> None:
         if (task := self._tasks.pop(id, None)) is not None:

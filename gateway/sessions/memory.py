@@ -47,6 +47,10 @@ class Memory:
         for number in self._ended():
             self._drop(number)
 
+    @property
+    def full(self) -> bool:
+        return self._size >= KEPT_BYTES
+
     def grown(self, by: int) -> None:
         self._size += by
         while self._size > KEPT_BYTES and self._forget():

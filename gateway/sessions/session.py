@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import Limited, Malformed
+from gateway.mcp.questions import relayable
 from gateway.mcp.terms import Message, Params, Request
 from gateway.policy.terms import Subject
 from gateway.sessions.memory import Memory
@@ -48,7 +49,7 @@ class Session:
         declared = params.get("capabilities")
         if isinstance(result, dict):
             self.version = str(result.get("protocolVersion", ""))
-            self.capabilities = declared if isinstance(declared, dict) else {}
+            self.capabilities = relayable(declared) if isinstance(declared, dict) else {}
 
     @property
     def primed(self) -> bool:

@@ -35,6 +35,10 @@ class StreamClosed(Exception):
 class Remembering(Protocol):
     """The memory that a stream belongs to (``memory.py``)."""
 
+    @property
+    def full(self) -> bool:
+        """Whether as much is kept as there is room for."""
+
     def grown(self, by: int) -> None:
         """Hear that so many bytes more (or fewer) are kept; may make the stream forget some."""
 
@@ -106,8 +110,9 @@ class Stream:
             self._memory.grown(len(data))
 
     def say(self, notification: Notification) -> None:
-        """Say what may be left out: it is, while the reader is far behind."""
-        if not self.behind:
+        """Say what may be left out: it is, while the reader is far behind, or away and enough is kept for him."""
+        full = self._memory is not None and self._memory.full and not self.connected
+        if not (self.behind or full):
             self.push(notification)
 
     def offer(self, news: Message) -> None:

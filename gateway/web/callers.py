@@ -114,6 +114,8 @@ def client_of(call: Call, request: Request, session: Session | None, words: Word
 
 def declared(call: Call, request: Request) -> Params:
     """What the client declares in ``request`` itself."""
+    if call.era is Era.LEGACY and request.method != "initialize":
+        return {}
     place = request.params.get("_meta") if call.era is Era.MODERN else request.params
     key = CAPABILITIES_KEY if call.era is Era.MODERN else "capabilities"
     said = place.get(key) if isinstance(place, dict) else None

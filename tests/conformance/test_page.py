@@ -2,12 +2,18 @@
 
 import re
 
+from gateway.mcp.terms import LEGACY_VERSIONS, MODERN_VERSIONS
 from tests.conformance.judging import KNOWN, read_known
 from tests.conformance.legs import LEGS, UPSTREAMS, VISITS
 from tests.conformance.report import SPEAKS, known_table
 from tests.documents import ROOT, placed, table, written
 
 EXPECTED = read_known(KNOWN.read_text())
+
+
+def test_the_revisions_are_those_of_the_code():
+    told = {row[0].strip("`"): row[1] for row in table("protocol.md", "Revisions and eras").rows}
+    assert told == {**dict.fromkeys(MODERN_VERSIONS, "modern"), **dict.fromkeys(LEGACY_VERSIONS, "legacy")}
 
 
 def test_every_run_has_its_row():

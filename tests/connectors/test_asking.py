@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.asking import AT_ONCE, MAX_LINKS, Links
 from connectors.base import QUIET, UpstreamError
+from connectors.conversation import FLOOD
 from connectors.transport import HttpAnswer, TransportLost
 from connectors.waiting import STANDSTILL
 from gateway.errors import Unavailable, UpstreamFailed
@@ -279,7 +280,7 @@ async def test_only_the_questions_of_the_call_that_ends_are_taken_back():
 
 
 async def test_a_server_that_takes_its_question_back_gets_no_answer():
-    transport, talk = await asking(form("q"), form("r"))
+    transport, talk = await asking(form("q"), form(1))
     client = Client(answers=NEVER)
     task = begin(talk, client)
     await client.until(lambda client: len(client.asked) == 2)
@@ -290,7 +291,7 @@ async def test_a_server_that_takes_its_question_back_gets_no_answer():
     await turns()
     assert transport._answers() == []
     assert await finish(transport, task) == {"fine": True}
-    assert [each.id for each in await transport.answers_to()] == ["r"]
+    assert [each.id for each in await transport.answers_to()] == [1]
 
 
 @pytest.mark.parametrize("how", ["lost", "closed"])
@@ -339,6 +340,42 @@ async def test_a_caller_is_asked_only_so_much_at_once():
     assert [(each.id, each.error["code"]) for each in answers] == [(AT_ONCE + n, -32603) for n in range(3)]
     await client.until(lambda client: len(client.asked) == AT_ONCE)
     await finish(transport, task)
+
+
+async def test_a_server_that_asks_without_end_and_takes_no_answers_holds_a_bounded_number_of_tasks():
+    transport, talk = await asking(*(form(n, mode="url") for n in range(3 * FLOOD)))
+    send, taken, before = transport.send, asyncio.Event(), len(asyncio.all_tasks())
+
+    async def untaken(message, **given):
+        if isinstance(message, Response):
+            await taken.wait()
+        await send(message, **given)
+
+    transport.send = untaken
+    task = begin(talk, Client(capabilities={"elicitation": {"form": {}}}))
+    await transport.until(1)
+    assert len(asyncio.all_tasks()) <= before + FLOOD + 2
+    taken.set()
+    await transport.answers_to(FLOOD)
+    assert await finish(transport, task) == {"fine": True}
+    assert len(transport._answers()) == FLOOD
+
+
+async def test_a_question_after_the_answer_to_its_request_reaches_nobody():
+    transport, talk = await asking()
+    send, client = transport.send, Client()
+
+    async def answering_first(message, **given):
+        if isinstance(message, Request):
+            transport.receive(Response(message.id, {"fine": True}))
+            transport.receive(form())
+        else:
+            await send(message, **given)
+
+    transport.send = answering_first
+    assert await soon(begin(talk, client)) == {"fine": True}
+    await turns()
+    assert (client.asked, transport.sent) == ([], [])
 
 
 async def test_an_answer_that_the_server_does_not_take_harms_nothing():

@@ -7,9 +7,9 @@ import pytest
 from connectors.base import QUIET, Change, Event, Sharing, UpstreamSpec
 from connectors.line import Pace
 from connectors.lines import OF_ONE
-from connectors.upstream import Upstream
+from connectors.upstream import QUESTIONED, Upstream
 from gateway.errors import UpstreamFailed
-from gateway.mcp.terms import Kind, Request
+from gateway.mcp.terms import Kind, Request, Response
 from tests.connectors.asked import FILLED, Client
 from tests.connectors.scripted import Scripted, error
 from tests.upstreams.starting import CLIENT
@@ -32,10 +32,20 @@ LEGACY = {
 MODERN = LEGACY | {"server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}}
 
 
+class Curious(Scripted):
+    """Asks a question with every call."""
+
+    async def send(self, message, **given):
+        if getattr(message, "method", "") == "tools/call":
+            self.receive(Request(f"q{message.id}", "elicitation/create", {"message": "?", "requestedSchema": {}}))
+        await super().send(message, **given)
+
+
 class Server:
     """Gives each session a transport of its own, and answers all alike."""
 
-    def __init__(self, transport="http", answers=LEGACY, **spec):
+    def __init__(self, transport="http", answers=LEGACY, kind=Scripted, **spec):
+        self.kind = kind
         self.sessions = []
         self.answers = answers
         self.http = transport == "http"
@@ -45,7 +55,7 @@ class Server:
         )
 
     def session(self):
-        self.sessions.append(Scripted(dict(self.answers), http=self.http))
+        self.sessions.append(self.kind(dict(self.answers), http=self.http))
         return self.sessions[-1]
 
     async def send(self, capabilities, method="tools/call", params=None, who="user:a", caller=None):
@@ -336,3 +346,26 @@ async def test_a_server_that_may_ask_is_listened_to_although_it_announces_nothin
         await server.send(capabilities)
         await asyncio.sleep(0.01)
         assert server.sessions[0].listened is listened
+
+
+async def test_one_principal_has_only_so_many_questions_to_answer_and_others_are_asked_all_the_same(made):
+    server = made(answers={name: told for name, told in LEGACY.items() if name != "tools/call"}, kind=Curious)
+    ann, bob = (Client(capabilities=FORMS, answers={"elicitation/create": None}) for _ in range(2))
+    tasks = [asyncio.create_task(server.send(FORMS, caller=ann)) for _ in range(QUESTIONED + 1)]
+
+    def refused():
+        return [each.error["code"] for each in server.sessions[0].sent if isinstance(each, Response)]
+
+    await ann.until(lambda client: len(client.asked) == QUESTIONED)
+    await until(refused)
+    tasks.append(asyncio.create_task(server.send(FORMS, who="user:b", caller=bob)))
+    await bob.until(lambda client: client.asked)
+    assert (len(ann.asked), refused()) == (QUESTIONED, [-32603])
+    tasks[0].cancel()
+    await ann.until(lambda client: client.taken_back)
+    tasks.append(asyncio.create_task(server.send(FORMS, caller=ann)))
+    await ann.until(lambda client: len(client.asked) == QUESTIONED + 1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await until(lambda: not server.upstream._questioned)

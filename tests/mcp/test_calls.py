@@ -161,7 +161,7 @@ def test_what_a_call_knows():
         ({}, None, ASSUMED_VERSION),
         ({}, "2025-11-25", "2025-11-25"),
         ({"mcp-protocol-version": "2025-06-18"}, None, "2025-06-18"),
-        ({"mcp-protocol-version": "2024-11-05"}, "2025-11-25", "2024-11-05"),
+        ({"mcp-protocol-version": "2024-11-05"}, "2025-11-25", "2025-11-25"),
     ],
 )
 def test_the_version_of_a_legacy_call(headers, session, version):

@@ -174,6 +174,15 @@ def test_a_result_that_asks_is_one_in_the_eyes_of_the_official_types(method):
     assert not told.keys() & {"ttlMs", "cacheScope"}
 
 
+@pytest.mark.parametrize("era", list(Era))
+@pytest.mark.parametrize(("method", "kept"), [("tools/call", False), ("resources/read", False), ("tasks/get", True)])
+def test_only_a_task_asks_for_input_in_a_complete_result(method, kept, era):
+    asking = {"inputRequests": {"k": {"method": "roots/list"}}, "requestState": "theirs"}
+    told = eras.to_client({"resultType": "complete", "x": 1, **asking}, call(method, era), server_info=INFO)
+    assert {key: value for key, value in told.items() if key in asking} == (asking if kept else {})
+    assert told["x"] == 1
+
+
 @pytest.mark.parametrize("content", [[1], "x", None, 1])
 def test_structured_content_that_is_no_object_is_only_for_modern_clients(content):
     result = {"content": [], "structuredContent": content}

@@ -10,6 +10,7 @@ from gateway.errors import Malformed, UpstreamFailed
 from gateway.mcp import input_required as asked
 from gateway.mcp.input_required import InputRequired, Question
 from gateway.mcp.questions import ELICITATION, QUESTIONS, ROOTS, SAMPLING, relayable
+from gateway.mcp.terms import META_KEYS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
@@ -33,13 +34,21 @@ CAPABILITIES = st.fixed_dictionaries(
 @given(st.dictionaries(st.text(max_size=5), QUESTION, max_size=4), st.none() | st.text(max_size=5), OBJECT)
 def test_what_is_written_is_read_as_the_same(questions: Any, state: str | None, more: dict[str, Any]):
     more = {key: value for key, value in more.items() if key not in ("resultType", "inputRequests", "requestState")}
-    told = InputRequired(questions, state, more)
+    bare = {key: Question(each.method, asked.bare(each.params)) for key, each in questions.items()}
+    told = InputRequired(bare, state, more)
     if not questions and state is None:
         with pytest.raises(UpstreamFailed):
             asked.read(asked.written(told))
         return
     assert asked.asks(asked.written(told))
     assert asked.read(asked.written(told)) == told
+
+
+def test_what_a_server_says_of_its_own_hop_is_not_read_as_part_of_its_question():
+    meta = {**dict.fromkeys(META_KEYS, 1), "vendor/key": 2}
+    request = {"method": ELICITATION, "params": {"message": "?", "_meta": meta}}
+    found = asked.read({"resultType": "input_required", "inputRequests": {"k": request}})
+    assert found.questions == {"k": Question(ELICITATION, {"message": "?", "_meta": {"vendor/key": 2}})}
 
 
 @given(st.lists(QUESTION, max_size=4), CAPABILITIES, CAPABILITIES)

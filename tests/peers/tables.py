@@ -1,18 +1,18 @@
 """What was found, as the two tables that stand in ``docs/protocol.md`` between two marks."""
 
 import json
-from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
 from tests.clients.talking import ENVIRONMENTS
 from tests.corridor.house import ROOT
+from tests.documents import written
 from tests.peers.clients import BRIDGES, CLIENTS, Client
 from tests.peers.house import MODULES
 from tests.peers.servers import SERVERS, Server
 from tests.peers.site import Site
 
-BEGIN, END = "<!-- peers -->\n", "<!-- /peers -->\n"
+MARK = "peers"
 
 PACKAGES: dict[str, tuple[str, Path | None, str]] = {
     "python-v1": ("Python SDK v1", ENVIRONMENTS / "sdk-v1", "mcp"),
@@ -36,19 +36,10 @@ def rendered(site: Site) -> str:
     servers = ([*_server(each), site.revisions[each.id], str(len(site.offered[each.id]))] for each in SERVERS)
     return "\n".join(
         (
-            *_table(("client", "version", "to the gateway over", "told to speak", "revision agreed"), clients),
-            "",
-            *_table(("server", "version", "to the gateway over", "revision agreed", "tools"), servers),
-            "",
+            written(("client", "version", "to the gateway over", "told to speak", "revision agreed"), clients),
+            written(("server", "version", "to the gateway over", "revision agreed", "tools"), servers),
         )
     )
-
-
-def placed(text: str, page: str) -> str:
-    """``page`` with ``text`` between the marks. Raises ``ValueError`` when they are not there."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def _client(client: Client) -> tuple[str, ...]:
@@ -74,8 +65,3 @@ def _named(word: str) -> tuple[str, str]:
     path = {} if where is None else {"path": [str(each) for each in where.glob("lib/python3.*/site-packages")]}
     [version] = {each.version for each in distributions(name=package, **path)}
     return name, version
-
-
-def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> list[str]:
-    lines = [head, ("---",) * len(head), *rows]
-    return [f"| {' | '.join(line)} |".replace("| --- ", "|---").replace("--- |", "---|") for line in lines]

@@ -68,14 +68,14 @@ async def test_questions_that_follow_each_other_closely_are_one_request_for_inpu
 
 
 async def test_a_server_that_goes_on_asking_keeps_no_client_waiting(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parking, "GATHER_S", 0.01)
+    monkeypatch.setattr(parking, "GATHER_S", 0.2)
     monkeypatch.setattr(parking, "GATHERINGS", 3)
 
     async def answer(sent: Any) -> Params:
         async with asyncio.TaskGroup() as group:
             while True:
                 group.create_task(sent.caller.ask(ROOTS, {}))
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.02)
 
     door = Door(ALL, [slack(answer=answer)])
     assert 3 <= len((await post(door))["inputRequests"]) < 64

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.base import Caller
+from connectors.base import NOT_ASKED, Caller, UpstreamError
 from gateway.errors import Limited, UpstreamFailed
 from gateway.mcp.terms import Era, Params, Request
 from gateway.pipeline.judge import Judge
-from gateway.pipeline.parking import Parked, Parking
+from gateway.pipeline.parking import QUESTIONS_BYTES, Parked, Parking
 from gateway.pipeline.passage import Passage
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Subject
@@ -107,6 +107,33 @@ async def test_a_question_that_was_withdrawn_is_not_asked_any_more():
     assert [each.method for each in parked.questions.values()] == ["sampling/createMessage"]
     parked.end()
     await ended(parked)
+
+
+async def test_the_questions_of_one_call_are_bounded_in_size_together_while_they_wait():
+    large = {"messages": ["x" * (QUESTIONS_BYTES // 3)]}
+
+    async def ask(caller: Caller) -> Params:
+        told = await asyncio.gather(
+            *(caller.ask("sampling/createMessage", large) for _ in range(3)), return_exceptions=True
+        )
+        await caller.ask("sampling/createMessage", large)
+        return {"refused": [each.code for each in told if isinstance(each, UpstreamError)]}
+
+    parked = Parked(AMY, ask)
+    way = way_of(Door(ALL), {"sampling": {}})
+    for waiting in (2, 1):
+        assert await parked.wait(way) is None
+        assert len(parked.questions) == waiting
+        parked.answer({key: {} for key in parked.questions})
+    assert await parked.wait(way) == {"refused": [NOT_ASKED]}
+
+
+async def test_a_call_that_is_cancelled_behind_us_has_failed_and_does_not_cancel_who_waits_for_it():
+    async def end(_: Caller) -> Params:
+        raise asyncio.CancelledError
+
+    with pytest.raises(UpstreamFailed, match="ended before it was answered"):
+        await Parked(AMY, end).wait(way_of(Door(ALL), {}))
 
 
 async def test_a_call_that_fails_while_nobody_waits_for_it_raises_no_alarm():

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +93,15 @@ def test_another_process_with_the_same_secret_reads_the_state():
     assert book().tickets.read(book().issue(), CLAIM, NOON).claim == CLAIM
     with pytest.raises(Malformed):
         Tickets(Seal([b"x" * 32])).read(book().issue(), CLAIM, NOON)
+
+
+@pytest.mark.parametrize("plain", [msgspec.msgpack.encode(["x", "another", [], {}, 1]), b"\xc1", b""])
+def test_a_sealed_state_of_another_layout_is_refused_like_any_other(plain: bytes):
+    tickets = Tickets(SEAL)
+    text = SEAL.close(plain)
+    assert tickets.peek(text) is None
+    with pytest.raises(Malformed, match="not valid here any more"):
+        tickets.read(text, CLAIM, NOON)
 
 
 JSON = st.recursive(

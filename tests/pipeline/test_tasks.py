@@ -1,5 +1,6 @@
 """Tasks of both eras pass the gateway under ids of its own, bound to whoever made them and to what made them."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -8,17 +9,19 @@ from hypothesis import strategies as st
 
 from connectors.base import UpstreamError
 from gateway.catalogue import Server
-from gateway.errors import Incapable, InvalidArguments, Unknown
+from gateway.errors import Incapable, InvalidArguments, Malformed, Unknown, UpstreamFailed
 from gateway.mcp import tasks as words
 from gateway.mcp.questions import TASKS
 from gateway.mcp.terms import CAPABILITIES_KEY, Era, Notification, Params, Request
-from gateway.pipeline.tasks import LIVES_MS, Tasks
+from gateway.pipeline.task_steps import AT_ONCE, LISTED
+from gateway.pipeline.tasks import LIVES_MS, PER_SUBJECT_BYTES, Tasks
 from tests.builders import ALL, AMY, BOB, NOON, SERVER_INFO, Door, call, classified, refused
 from tests.fakes import CAPABILITIES, FORM, Client, FakeConnector, Sent, tool
 
 CORE: Params = {**CAPABILITIES, "tasks": {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}}
 EXTENSION: Params = {**CAPABILITIES, "extensions": {TASKS: {}}}
 ABLE: Params = {"extensions": {TASKS: {}}, "elicitation": {"form": {}}}
+ASKED: Params = {"message": "Who?", "requestedSchema": {}}
 HELP_ONLY = "p, user:*, main, self, c/*, write, args.channel == '#help', allow"
 
 
@@ -46,7 +49,7 @@ def newer(sent: Sent) -> Params:
         case "tools/call":
             return {**standing("theirs"), "resultType": "task"}
         case "tasks/get":
-            question = {"method": "elicitation/create", "params": {"message": "Who?", "requestedSchema": {}}}
+            question = {"method": "elicitation/create", "params": {**ASKED, "_meta": {"progressToken": 1}}}
             return {
                 **standing("theirs", "input_required"),
                 "resultType": "complete",
@@ -193,6 +196,52 @@ async def test_sessions_of_other_revisions_have_no_tasks(core):
     assert await core.handle(AMY, classified(wish, headers=headers)) == {"content": []}
 
 
+async def test_a_list_tells_of_the_newest_tasks_and_asks_about_few_of_them_at_a_time(core):
+    ids = [await begun(core) for _ in range(LISTED + 5)]
+    under_way, most = 0, 0
+
+    async def slowly(sent: Sent) -> Params:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return standing("theirs")
+
+    core.connectors[0].answer = slowly
+    assert [each["taskId"] for each in (await core.ask(AMY, "tasks/list"))["tasks"]] == ids[-LISTED:]
+    assert most == AT_ONCE
+
+
+async def test_tasks_of_the_other_era_leave_room_in_a_list():
+    def both(sent: Sent) -> Params:
+        return (newer if sent.method == "tools/call" and "task" not in sent.params else older)(sent)
+
+    door = over(both, {**CORE, **EXTENSION}, Era.MODERN)
+    id = await begun(door)
+    for _ in range(LISTED):
+        await modern(door, "tools/call", name="c__t", arguments={})
+    assert (await door.ask(AMY, "tasks/list"))["tasks"] == [standing(id)]
+
+
+@pytest.mark.parametrize("theirs", [None, 5, "", "x" * (words.MAX_ID + 1)])
+async def test_a_task_that_nobody_could_ask_about_is_a_failure_of_its_server(core, extension, theirs):
+    core.connectors[0].answer = lambda _: {"task": standing(theirs)}
+    older_told = await core.ask(AMY, "tools/call", name="c__t", arguments={}, task={})
+    extension.connectors[0].answer = lambda _: {**standing(theirs), "resultType": "task"}
+    newer_told = await modern(extension, "tools/call", name="c__t", arguments={})
+    for door, told in ((core, older_told), (extension, newer_told)):
+        assert "does not name" in told["content"][0]["text"]
+        assert not told.keys() & {"task", "taskId"}
+        assert (told["isError"], door.last.outcome) == (True, UpstreamFailed.kind)
+    assert newer_told["resultType"] == "complete"
+
+
+async def test_a_task_may_have_the_longest_id(core):
+    core.connectors[0].answer = lambda _: {"task": standing("x" * words.MAX_ID)}
+    assert len(await begun(core)) == 32
+
+
 async def test_a_list_of_tasks_has_one_page(core):
     assert "one page" in (await refused(core, AMY, call("tasks/list", cursor="x"))).text
 
@@ -208,6 +257,7 @@ async def test_a_server_may_give_a_task_to_a_client_that_understands(extension):
     assert id != "theirs"
     stands = await modern(extension, "tasks/get", taskId=id)
     assert (stands["taskId"], stands["resultType"], stands["status"]) == (id, "complete", "input_required")
+    assert stands["inputRequests"] == {"name": {"method": "elicitation/create", "params": ASKED}}
     answers = {"name": {"action": "accept", "content": {"name": "Ada"}}}
     assert (await modern(extension, "tasks/update", taskId=id, inputResponses=answers))["resultType"] == "complete"
     sent = extension.connectors[0].sent[-1]
@@ -215,11 +265,40 @@ async def test_a_server_may_give_a_task_to_a_client_that_understands(extension):
     assert (await modern(extension, "tasks/cancel", taskId=id))["resultType"] == "complete"
 
 
+@pytest.mark.parametrize("answers", [{"name": 5}, {str(n): {"action": "decline"} for n in range(257)}])
+async def test_answers_to_what_a_task_asks_keep_the_bounds_of_all_answers(extension, answers):
+    id = (await modern(extension, "tools/call", name="c__t", arguments={}))["taskId"]
+    with pytest.raises(Malformed, match="`inputResponses`"):
+        await modern(extension, "tasks/update", taskId=id, inputResponses=answers)
+    assert len(extension.connectors[0].sent) == 1
+
+
 async def test_a_client_is_told_what_it_lacks_when_a_task_asks_more_than_it_declared(extension):
     id = (await modern(extension, "tools/call", name="c__t", arguments={}))["taskId"]
     with pytest.raises(Incapable) as caught:
         await modern(extension, "tasks/get", able={"extensions": {TASKS: {}}}, taskId=id)
     assert caught.value.data == {"requiredCapabilities": {"elicitation": {"form": {}}}}
+
+
+@pytest.mark.parametrize(("method", "more"), [("get", {}), ("cancel", {}), ("update", {"inputResponses": {}})])
+async def test_a_client_without_the_extension_is_told_so_whether_there_is_such_a_task_or_not(extension, method, more):
+    id = (await modern(extension, "tools/call", name="c__t", arguments={}))["taskId"]
+    for each in (id, "never-was"):
+        with pytest.raises(Incapable) as caught:
+            await modern(extension, f"tasks/{method}", able={"extensions": {}}, taskId=each, **more)
+        assert caught.value.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    assert [sent.method for sent in extension.connectors[0].sent] == ["tools/call"]
+
+
+async def test_changes_of_tasks_are_not_announced_and_may_be_wished_for_with_the_extension_only(extension):
+    wish = {"taskIds": ["any"], "toolsListChanged": True}
+    assert "taskIds" not in await modern(extension, "subscriptions/listen", notifications=wish)
+    with pytest.raises(Incapable) as caught:
+        await modern(extension, "subscriptions/listen", able={}, notifications=wish)
+    assert caught.value.data == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    assert await modern(extension, "subscriptions/listen", able={}, notifications={**wish, "taskIds": []}) == {
+        "toolsListChanged": True
+    }
 
 
 async def test_a_task_belongs_to_the_era_in_which_it_was_made(extension, core):
@@ -252,14 +331,14 @@ async def test_each_era_is_offered_its_own_tasks(core, extension):
 # -- whose they are
 
 
-def kept(held: Tasks, who: str, now: int = NOON) -> str:
+def kept(held: Tasks, who: str, now: int = NOON, **arguments) -> str:
     task = held.keep(
         principal=who,
         domain="main",
         connector="c",
         owner=who,
         tool="c__t",
-        arguments={},
+        arguments=arguments,
         era=Era.LEGACY,
         theirs="x",
         now=now,
@@ -273,6 +352,15 @@ def test_a_task_is_forgotten_after_a_day():
     assert held.find(id, "a", "main", NOON + LIVES_MS - 1)
     assert held.find(id, "a", "main", NOON + LIVES_MS) is None
     assert held.of("a", "main", NOON) == []
+
+
+def test_the_arguments_of_one_subjects_tasks_are_bounded_in_size_together():
+    held = Tasks()
+    other = kept(held, "b", x="x" * (PER_SUBJECT_BYTES // 2))
+    first, second, third = (kept(held, "a", x="x" * (PER_SUBJECT_BYTES // 3)) for _ in range(3))
+    assert held.find(first, "a", "main", NOON) is None
+    assert [task.id for task in held.of("a", "main", NOON)] == [second, third]
+    assert held.find(other, "b", "main", NOON)
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=40))

@@ -1,6 +1,7 @@
 """What is said on a stream comes once and in order, whatever happens to its connections."""
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given
@@ -189,3 +190,16 @@ async def test_a_reader_that_is_far_behind_is_spared_what_may_be_left_out():
     large.say(said(1, UNREAD_BYTES))
     large.say(said(2))
     assert len(await large.take(1)) == 1
+
+
+async def test_who_is_away_is_spared_words_once_his_session_keeps_enough_but_never_an_answer():
+    memory = Memory()
+    stream = kept(memory)
+    stream.say(said(1))
+    for _ in range(KEPT_BYTES // 800_000 + 1):
+        kept(memory).push(said(0, 800_000))
+    stream.say(said(2))
+    stream.push(said(3))
+    connection = stream.connect()
+    stream.say(said(4))
+    assert [json.loads(event.data)["params"]["n"] for event in await stream.take(1, connection)] == [1, 3, 4]

@@ -16,6 +16,7 @@ from mcp.server.streamable_http import EventMessage, EventStore
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 from suite_client import Client, Params, Tool, Unanswered
+from suite_tasks import offer_tasks
 from suite_tools import PNG, PROMPTS, TOOLS
 
 RESOURCES = {
@@ -72,7 +73,8 @@ def running(entries: dict[str, tuple[Params, Tool]], what: str, model: Any) -> A
         if params.name not in entries:
             raise MCPError(code=-32602, message=f"Unknown {what}: {params.name}")
         try:
-            return model.model_validate(await entries[params.name][1](Client(ctx, params.arguments or {})))
+            result = await entries[params.name][1](Client(ctx, params.arguments or {}))
+            return result if result.get("resultType") == "task" else model.model_validate(result)
         except Unanswered as ask:
             return types.InputRequiredResult.model_validate(ask.result)
 
@@ -120,6 +122,8 @@ def build(era: str) -> Server:
         on_completion=always({"completion": {"values": [], "total": 0, "hasMore": False}}, types.CompleteResult),
     )
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, always({}, types.EmptyResult))
+    if era != "legacy":
+        offer_tasks(server)
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="conformance"))
     server.middleware.append(only(era))
     return server

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from everything import MODERN
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 
 SHAPES: dict[str, tuple[Any, Any]] = {
@@ -45,6 +46,13 @@ class Client:
     def can(self) -> Params:
         declared = self.ctx.session.client_capabilities
         return {} if declared is None else declared.model_dump(by_alias=True, exclude_none=True)
+
+    def lacks(self, **capability: Params) -> Params:
+        """The answer to a client that should have ``capability``: an error where its era has one, else a tool error."""
+        if self.modern:
+            data = {"requiredCapabilities": capability}
+            raise MCPError(code=-32021, message=f"needs a client with {', '.join(capability)}", data=data)
+        return says(f"This tool needs a client with {', '.join(capability)}.", isError=True)
 
     async def ask(self, questions: Params, *, state: bool = True) -> Params:
         """What the client answers to (method, params) by name; with ``state``, a modern one also carries the rest."""

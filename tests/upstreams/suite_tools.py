@@ -10,6 +10,7 @@ from everything import NOTHING, bus, sessions
 from mcp.server.subscriptions import PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from suite_client import Client, Params, Tool, form, sample, says, takes, text
+from suite_tasks import NEEDED, Task, begun
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WAV = base64.b64encode(
@@ -194,12 +195,7 @@ async def test_x_mcp_header(client: Client) -> Params:
 
 @tool("refused unless the client can be asked for a sample")
 async def test_missing_capability(client: Client) -> Params:
-    if "sampling" in client.can:
-        return says("The client can be asked.")
-    if client.modern:
-        data = {"requiredCapabilities": {"sampling": {}}}
-        raise MCPError(code=-32021, message="this tool needs a client with `sampling`", data=data)
-    return says("This tool needs a client with sampling.", isError=True)
+    return says("The client can be asked.") if "sampling" in client.can else client.lacks(sampling={})
 
 
 NAME = form("What is your name?", name=WORD)
@@ -276,6 +272,67 @@ async def test_trigger_tool_change(client: Client) -> Params:
 @tool("one prompt comes or goes")
 async def test_trigger_prompt_change(client: Client) -> Params:
     return await changed("prompt", "test_dynamic_prompt", PROMPTS, "test_simple_prompt", PromptsListChanged())
+
+
+@tool("greets", takes(name=WORD))
+async def greet(client: Client) -> Params:
+    return says(f"Hello, {client.arguments.get('name')}!")
+
+
+@tool("takes as long as it is told, as a task if it can", takes(seconds={"type": "number"}, label=WORD))
+async def slow_compute(client: Client) -> Params:
+    async def work() -> Params:
+        await anyio.sleep(client.arguments.get("seconds", 0))
+        return says(f"computed: {client.arguments.get('label')}")
+
+    return begun(client, lambda task: work()) or await work()
+
+
+@tool("a task that ends in a tool error")
+async def failing_job(client: Client) -> Params:
+    async def work(task: Task) -> Params:
+        await anyio.sleep(0.5)
+        return says("the job failed", isError=True)
+
+    return begun(client, work) or client.lacks(**NEEDED)
+
+
+@tool("a task that ends in an error of the protocol")
+async def protocol_error_job(client: Client) -> Params:
+    async def work(task: Task) -> Params:
+        raise MCPError(code=-32603, message="the job broke")
+
+    return begun(client, work) or client.lacks(**NEEDED)
+
+
+@tool("a task that asks first", takes(filename=WORD))
+async def confirm_delete(client: Client) -> Params:
+    async def work(task: Task) -> Params:
+        answer = await task.ask("confirm", form("Delete it?", confirm={"type": "boolean"}))
+        return says(f"{client.arguments.get('filename')}: {answer['action']}")
+
+    return begun(client, work) or says("not deleted: nobody was asked", isError=True)
+
+
+@tool("a task that asks two things at once")
+async def multi_input(client: Client) -> Params:
+    async def work(task: Task) -> Params:
+        async with anyio.create_task_group() as together:
+            for key in ("first", "second"):
+                together.start_soon(task.ask, key, NAME)
+        return says("both answered")
+
+    return begun(client, work) or client.lacks(**NEEDED)
+
+
+@tool("asks, and goes on as a task")
+async def test_tool_with_task(client: Client) -> Params:
+    name = (await client.ask({"user_name": NAME}))["user_name"]["content"]["name"]
+
+    async def work(task: Task) -> Params:
+        return says(f"Hello, {name}!")
+
+    return begun(client, work) or client.lacks(**NEEDED)
 
 
 @tool("nobody may use this one")

@@ -196,6 +196,16 @@ async def test_a_single_request_without_a_session_cannot_be_asked():
     assert posted.status == 400
 
 
+async def test_a_single_request_without_a_session_declares_nothing_whatever_it_says():
+    door = Door(ALL, [connector := slack()], servers=(Server("side", ("slack",)),))
+    house = Front(door, servers=frozenset({MAIN, "side"}))
+    meta = {"io.modelcontextprotocol/clientCapabilities": EVERYTHING}
+    body = message("tools/call", name="slack__send", arguments={}, capabilities=EVERYTHING, _meta=meta)
+    await house.open("POST", "/mcp/side", body).done()
+    assert [each.caller.capabilities for each in connector.sent] == [{}]
+    assert connector.declared == [{}]
+
+
 async def test_the_server_knows_what_the_client_declared_in_both_eras():
     house = Front()
     await call(house, await house.session(**EVERYTHING)).done()

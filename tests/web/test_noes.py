@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.mcp.terms import Era
+from gateway.mcp.tasks import EXTENSION
+from gateway.mcp.terms import CAPABILITIES_KEY, Era
 from tests.builders import AMY, Door
 from tests.documents import table
 from tests.fakes import FakeConnector, prompt, resource, template, tool
@@ -84,7 +85,7 @@ async def asked(front: Front, era: Era, method: str, params: dict[str, Any]) -> 
         exchange = front.post(method, session=await front.session(), **params)
     else:
         name = params.get("name") or params.get("uri") or params.get("taskId")
-        body = message(method, _meta=MODERN_META, **params)
+        body = message(method, _meta={**MODERN_META, CAPABILITIES_KEY: EXTENSION}, **params)
         exchange = front.open("POST", "/mcp", body, **MODERN, mcp_method=method, mcp_name=name)
     if method == "subscriptions/listen" and era is Era.MODERN:
         await until(lambda: exchange.messages)
