@@ -139,7 +139,6 @@ def test_turns_one_after_the_other_are_one():
         (link("role:b", "role:a"), set()),
         (link(GROUP), set()),
     ],
-    ids=str,
 )
 def test_a_grant_touches_those_that_it_is_for(row, touched):
     policy = built([link()])
