@@ -12,9 +12,9 @@ import mcp_types as types
 from everything import MODERN, bus, http_app, listener, remember, serve_stdio, sse_app
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.streamable_http import EventMessage, EventStore
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
+from resuming import Events
 from suite_client import Client, Params, Tool, Unanswered
 from suite_tasks import offer_tasks
 from suite_tools import PNG, PROMPTS, TOOLS
@@ -38,25 +38,6 @@ async def read(ctx: Any, params: Any) -> Params:
         return {"contents": [{"uri": uri, "mimeType": "application/json", "text": data}]}
     code = -32602 if ctx.protocol_version == MODERN else -32002
     raise MCPError(code=code, message="Resource not found", data={"uri": uri})
-
-
-class Events(EventStore):
-    """Every event of every stream, so that a client that comes back can be told what it missed."""
-
-    def __init__(self) -> None:
-        self._kept: list[tuple[str, Any]] = []
-
-    async def store_event(self, stream_id: str, message: Any) -> str:
-        self._kept.append((stream_id, message))
-        return str(len(self._kept))
-
-    async def replay_events_after(self, last_event_id: str, send_callback: Any) -> str | None:
-        seen = int(last_event_id)
-        stream = self._kept[seen - 1][0]
-        for number, (of, message) in enumerate(self._kept[seen:], seen + 1):
-            if of == stream and message is not None:
-                await send_callback(EventMessage(message, str(number)))
-        return stream
 
 
 def listing(entries: dict[str, tuple[Params, Tool]], key: str, model: Any) -> Any:
