@@ -199,10 +199,10 @@ def replies(params: Params) -> Replies:
 
 
 def chosen(answers: Mapping[str, Params], asked: Mapping[str, str]) -> dict[str, Params]:
-    """Those of ``answers`` that were asked for (key → method of the question). Raises ``Malformed`` when one of them
-    answers something else.
+    """Those of ``answers`` that were asked for (key → method of the question), as they go to the server. Raises
+    ``Malformed`` when one of them answers something else.
     """
-    found = {key: answer for key, answer in answers.items() if key in asked}
+    found = {key: bare(answer) for key, answer in answers.items() if key in asked}
     for key, answer in found.items():
         if problem := problem_of(answer, asked[key]):
             raise malformed(f"`inputResponses`: {quoted(key)} does not answer `{asked[key]}`: {problem}")

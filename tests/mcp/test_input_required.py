@@ -136,3 +136,9 @@ def test_an_answer_has_the_shape_of_its_kind(method: str, answer: dict[str, Any]
 def test_a_request_that_is_repeated_carries_answers_and_state_only_where_there_are_some():
     assert asked.retried({"name": "x"}, {}, None) == {"name": "x"}
     assert asked.retried({"name": "x"}, {"a": {}}, "") == {"name": "x", "inputResponses": {"a": {}}, "requestState": ""}
+
+
+def test_an_answer_goes_to_the_server_without_what_the_client_says_of_its_own_hop():
+    meta = {"io.modelcontextprotocol/clientCapabilities": {}, "progressToken": 1}
+    answer = {"roots": [], "_meta": {**meta, "vendor/key": 2}}
+    assert asked.chosen({"a": answer, "b": answer}, {"a": ROOTS}) == {"a": {"roots": [], "_meta": {"vendor/key": 2}}}
