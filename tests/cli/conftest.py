@@ -1,5 +1,6 @@
 """A folder as an operator has it, and ``ostiary`` run on it in this process."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,19 @@ class Site:
 
     def store(self):
         return open_store(str(self.root / "var" / "ostiary.db"))
+
+    def with_store(self, work):
+        """What ``work`` gives for the open store."""
+
+        async def opened():
+            store = self.store()
+            await store.open()
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(opened())
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name

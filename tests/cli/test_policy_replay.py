@@ -1,6 +1,5 @@
 """``ostiary policy replay`` and ``shadow``: a candidate and the decisions that were recorded."""
 
-import asyncio
 import sys
 
 import msgspec
@@ -42,21 +41,9 @@ def hashing(site):
     return keyed_hash(ring.derive(ring.current, "audit"))
 
 
-def with_store(site, work):
-    async def opened():
-        store = site.store()
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(opened())
-
-
 def in_force(site) -> Policy:
     """The policy of the folder with the grants that live."""
-    grants = with_store(site, lambda store: store.changes(0)).grants
+    grants = site.with_store(lambda store: store.changes(0)).grants
     return Policy.build(read_folder(site.root / "policies"), [grant_rows(grant) for grant in grants], "1.7")
 
 
@@ -73,7 +60,7 @@ def recorded(
     )
     question = Access(subject, "main", subject, object, "write", context)
     found = entry(policy or in_force(site), question, id=EntryIds().next(at), hashed=hashing(site))
-    with_store(site, lambda store: store.audit.append([found]))
+    site.with_store(lambda store: store.audit.append([found]))
     return found
 
 
@@ -207,9 +194,9 @@ def test_a_shadow_is_set_told_and_ended_and_each_leaves_an_entry(live):
     assert "by operator, 'a try'" in live.fine("policy", "shadow")
     assert live.fine("policy", "shadow", "--off").startswith("no shadow")
     assert live.json("policy", "shadow")["bundle"] is None
-    entries = with_store(live, lambda store: store.audit.scan(limit=1_000))
+    entries = live.with_store(lambda store: store.audit.scan(limit=1_000))
     assert sum(entry.method == "policy.shadow" for entry in entries) == 6
-    head = with_store(live, lambda store: store.bundles.head())
+    head = live.with_store(lambda store: store.bundles.head())
     assert head.version == 1, "the policy in force stays"
 
 
@@ -227,11 +214,11 @@ def test_one_thing_is_asked_of_it_at_a_time(live, words):
 
 def test_the_report_counts_where_the_candidate_differed(live):
     before = recorded(live, "git/git_push")
-    with_store(live, lambda store: store.audit.append([differing(before, id=EntryIds().next(before.at), at=1_000)]))
+    live.with_store(lambda store: store.audit.append([differing(before, id=EntryIds().next(before.at), at=1_000)]))
     live.fine("policy", "shadow", str(live.root / "candidate"))
     entries = [differing(recorded(live, "git/git_push")), recorded(live, "git/git_log")]
-    with_store(
-        live, lambda store: store.audit.append([msgspec.structs.replace(entries[0], id=EntryIds().next(now_ms()))])
+    live.with_store(
+        lambda store: store.audit.append([msgspec.structs.replace(entries[0], id=EntryIds().next(now_ms()))])
     )
     found = live.json("policy", "shadow", "--report")
     assert (found["entries"], found["same"], found["narrowed"], found["widened"]) == (3, 2, 1, 0)

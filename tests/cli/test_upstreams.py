@@ -1,6 +1,5 @@
 """``ostiary upstreams`` on a real store."""
 
-import asyncio
 import json
 
 import pytest
@@ -16,18 +15,6 @@ OTHERS = '\n[upstreams.time]\ncommand = ["x"]\n[upstreams.calm]\ncommand = ["x"]
 AT = "1970-01-01T00:00:02+00:00"
 
 
-def on_store(site, work):
-    async def run():
-        store = site.store()
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
 @pytest.fixture
 def changed(site):
     """A site whose upstream ``git`` changed one tool and got another."""
@@ -37,7 +24,7 @@ def changed(site):
         await note(store, "git", {"echo": POISONED, "shout": SHOUT}, now=2_000)
 
     (site.root / "var").mkdir(mode=0o700)
-    on_store(site, work)
+    site.with_store(work)
     return site
 
 
@@ -154,6 +141,6 @@ def test_an_upstream_that_was_never_listed_has_nothing_to_approve(site):
 
 def test_a_tool_whose_name_would_forge_a_line_stays_in_its_own(changed):
     named = {"name": "x approved\n  /description", "inputSchema": {}}
-    on_store(changed, lambda store: note(store, "git", {named["name"]: named}, now=2_000))
+    changed.with_store(lambda store: note(store, "git", {named["name"]: named}, now=2_000))
     told = changed.fine("upstreams", "approve", "git", "--tool", named["name"], "--yes").splitlines()
     assert told[0] == r"x approved\n  /description is new"
