@@ -11,7 +11,7 @@ run: .venv/.run .envs/upstreams/.ready
 
 # The pure rooms and the one door are measured for branch coverage; the rest runs after them.
 CORE := tests/policy tests/analysis tests/mcp tests/pipeline
-test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready
+test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready tests/platforms/node_modules/.ready
 ifdef ARGS
 	$(RUN)/pytest -n 2 $(ARGS)
 else
@@ -56,7 +56,7 @@ bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.analysis
 
 clean:
-	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules build
+	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules tests/platforms/node_modules build
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv
@@ -89,6 +89,10 @@ tests/clients/node_modules/.ready: tests/clients/package.json tests/clients/pack
 
 tests/conformance/node_modules/.ready: tests/conformance/package.json tests/conformance/package-lock.json .venv/.test
 	cd tests/conformance && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+tests/platforms/node_modules/.ready: tests/platforms/package.json tests/platforms/package-lock.json .venv/.test
+	cd tests/platforms && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .envs/peers/.ready: tests/peers/requirements.txt

@@ -168,6 +168,35 @@ class UpstreamError(Exception):
         self.code, self.message, self.data = code, message, data
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Credential:
+    """What one connection puts on one request: ``secrets`` and ``plain`` (inputs, what the platform told about the
+    account) by the names that a definition's templates use. ``id`` is the connection's, ``""`` where none is needed.
+    """
+
+    id: str = ""
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
+
+
+class Credentials(Protocol):
+    """Whose connections to one platform there are, and what they put on a request."""
+
+    def ids(self, owner: str) -> tuple[str, ...]:
+        """The connections of ``owner``, the one made first in front, those that do not serve now included."""
+
+    def owner(self, id: str) -> str:
+        """Whose connection that is, ``""`` when there is none of this platform with that id."""
+
+    async def open(self, owner: str, id: str = "") -> Credential:
+        """The credential of ``owner``'s connection ``id``, or of his only one, fresh for one call. Raises
+        ``NotConnected`` (none, several and none named, or one that does not serve) and ``UpstreamFailed``.
+        """
+
+    async def renew(self, used: Credential) -> Credential | None:
+        """A newer credential after the platform refused ``used`` as expired; ``None`` where there is none to be had."""
+
+
 class Connection(Protocol):
     """Open for one principal; closing and reopening is the connector's business."""
 
@@ -192,9 +221,18 @@ class Connector(Protocol):
         asked for: a server that is first met for this may need to know. Raises ``UpstreamFailed``.
         """
 
-    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> Connection:
-        """A connection for ``principal`` on ``owner``'s credential. The server is told of ``capabilities`` as far as
-        its questions can be brought to the caller they belong to. Raises ``UpstreamFailed``, ``NotConnected``.
+    def holds(self, owner: str) -> bool:
+        """Whether ``owner`` could lend a connection now; always true where no credential is needed."""
+
+    def owner(self, credential: str) -> str:
+        """Whose connection has that id, ``""`` when this connector knows none such."""
+
+    async def open(
+        self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED, *, credential: str = ""
+    ) -> Connection:
+        """A connection for ``principal`` on ``owner``'s credential, the one named if any is. The server is told of
+        ``capabilities`` as far as its questions can be brought to the caller they belong to. Raises
+        ``UpstreamFailed``, ``NotConnected``.
         """
 
     def watch(self, listener: Callable[[Change], None]) -> None:

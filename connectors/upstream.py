@@ -99,7 +99,20 @@ class Upstream:
         """What the server lists for ``principal``. Raises ``UpstreamFailed``."""
         return await self._any_line(principal, capabilities).catalogue()
 
-    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> Connection:
+    def holds(self, owner: str) -> bool:  # noqa: ARG002 (none is needed, or the operator has set it)
+        return True
+
+    def owner(self, credential: str) -> str:  # noqa: ARG002 (none has an id)
+        return ""
+
+    async def open(
+        self,
+        principal: str,
+        owner: str,
+        capabilities: Params = NOTHING_ASKED,
+        *,
+        credential: str = "",  # noqa: ARG002
+    ) -> Connection:
         """Raises ``UpstreamFailed``; ``NotConnected`` when ``owner`` has no connection to it."""
         if owner not in self.owners(principal):
             raise NotConnected(f"`{owner}` has no connection to `{self._spec.id}`")

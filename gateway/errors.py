@@ -78,7 +78,17 @@ class InvalidArguments(Refusal):
 
 
 class NotConnected(Refusal):
+    """``connector`` is what an account is missing of, for ``owner``, and ``reconnect`` the id of his connection that
+    has to be made anew; ``connector`` is ``""`` where connecting would not help.
+    """
+
     code, status, kind = -31004, 200, "not_connected"
+
+    def __init__(
+        self, text: str, *, connector: str = "", owner: str = "", reconnect: str = "", data: Json = None
+    ) -> None:
+        super().__init__(text, data=data)
+        self.connector, self.owner, self.reconnect = connector, owner, reconnect
 
 
 class UpstreamFailed(Refusal):

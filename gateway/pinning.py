@@ -211,9 +211,17 @@ class Pinned:
             self._last = (offered, approved, self._shown(offered, tools, approved))
         return self._last[2]
 
-    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> Connection:
+    def holds(self, owner: str) -> bool:
+        return self._connector.holds(owner)
+
+    def owner(self, credential: str) -> str:
+        return self._connector.owner(credential)
+
+    async def open(
+        self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED, *, credential: str = ""
+    ) -> Connection:
         """Raises ``UpstreamFailed``, ``NotConnected``."""
-        return await self._connector.open(principal, owner, capabilities)
+        return await self._connector.open(principal, owner, capabilities, credential=credential)
 
     def watch(self, listener: Callable[[Change], None]) -> None:
         self._connector.watch(listener)

@@ -146,7 +146,8 @@ CAPABILITIES: Params = {"tools": {}, "prompts": {}, "resources": {"subscribe": T
 @dataclass
 class FakeConnector:
     """``answer`` makes the result, or raises; ``failure`` is raised instead of a catalogue; ``gate`` holds it back.
-    ``opened`` and ``declared`` keep by whom it was opened, and what his client can be asked for; ``met`` the latter for
+    ``without`` are owners who have no connection, ``credentials`` ids of connections and whose they are, ``named`` which
+    one was asked for at each opening. ``opened`` and ``declared`` keep by whom it was opened, and what his client can be asked for; ``met`` the latter for
     who asked what it offers.
     """
 
@@ -156,6 +157,9 @@ class FakeConnector:
     capabilities: Params = field(default_factory=lambda: dict(CAPABILITIES))
     instructions: str = ""
     lenders: tuple[str, ...] | None = None
+    without: frozenset[str] = frozenset()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    named: list[str] = field(default_factory=list)
     failure: Exception | None = None
     gate: asyncio.Event | None = None
     private: Mapping[str, Sequence[Item]] = field(default_factory=dict)
@@ -190,9 +194,18 @@ class FakeConnector:
         items = {kind: tuple(item for item in named if item.kind is kind) for kind in Kind}
         return Catalogue(items, self.capabilities, self.instructions)
 
-    async def open(self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED) -> "FakeConnection":
+    def holds(self, owner: str) -> bool:
+        return owner not in self.without
+
+    def owner(self, credential: str) -> str:
+        return self.credentials.get(credential, "")
+
+    async def open(
+        self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED, *, credential: str = ""
+    ) -> "FakeConnection":
         self.opened.append((principal, owner))
         self.declared.append(capabilities)
+        self.named.append(credential)
         return FakeConnection(self, principal, owner)
 
     def watch(self, listener: Callable[[Change], None]) -> None:

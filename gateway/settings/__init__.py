@@ -6,25 +6,37 @@ Secrets stand there by reference only, and are read into ``Secret`` once, at loa
 from gateway.settings.load import load
 from gateway.settings.terms import (
     AuditSettings,
+    Binding,
+    ConnectionSettings,
+    ConnectorSettings,
+    MailSettings,
     MasterSecret,
     Mode,
     Names,
+    OidcSettings,
     ServerMode,
     ServerSpec,
     Settings,
     SettingsError,
     StoreSettings,
+    Tools,
 )
 
 __all__ = [
     "AuditSettings",
+    "Binding",
+    "ConnectionSettings",
+    "ConnectorSettings",
+    "MailSettings",
     "MasterSecret",
     "Mode",
     "Names",
+    "OidcSettings",
     "ServerMode",
     "ServerSpec",
     "Settings",
     "SettingsError",
     "StoreSettings",
+    "Tools",
     "load",
 ]

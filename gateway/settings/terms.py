@@ -1,7 +1,7 @@
 """What an operator has set, as frozen values. No file, no environment, no default that hides a fault."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -48,6 +48,81 @@ class ServerSpec:
     mode: ServerMode
     names: Names
     instructions: str = ""
+
+
+class Tools(StrEnum):
+    """Whether the actions of a connector are tools of their own, or reached through the meta tools alone."""
+
+    DIRECT = "direct"
+    META = "meta"
+
+
+class Binding(StrEnum):
+    """How it is proven that who finishes connecting an account is who began it."""
+
+    SESSION = "session"
+    CONFIRM = "confirm"
+    SAME_BROWSER = "same_browser"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """One definition put to use under an ``id`` of its own, which is the connector of policy rows.
+
+    ``scopes`` are asked for instead of the definition's (``None``: the definition's). ``inputs`` are fixed for
+    everybody. ``credential`` is the operator's own, by the names of the definition's secret inputs (empty: none).
+    ``at`` puts other beginnings in place of those of the definition's URLs. ``private_hosts`` are exceptions to the
+    address guard.
+    """
+
+    id: str
+    definition: str
+    tools: Tools = Tools.DIRECT
+    client_id: str = ""
+    client_secret: Secret | None = None
+    scopes: tuple[str, ...] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    credential: Mapping[str, Secret] = field(default_factory=dict)
+    at: Mapping[str, str] = field(default_factory=dict)
+    private_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The operator's own sign-in: an account's e-mail must be verified by ``issuer``."""
+
+    issuer: str
+    client_id: str
+    client_secret: Secret | None = None
+    name: str = ""
+    private_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Where one-time codes are handed in (SMTP); ``user`` is ``""`` where no sign-in is asked for."""
+
+    host: str
+    port: int
+    sender: str
+    user: str = ""
+    password: Secret | None = None
+    starttls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """``redirects`` are the only places a browser is ever sent back to; ``webhook`` (``""``: none) is told of every
+    change of a connection, signed with ``webhook_secret``.
+    """
+
+    binding: Binding = Binding.SESSION
+    redirects: tuple[str, ...] = ()
+    webhook: str = ""
+    webhook_secret: Secret | None = None
+    webhook_private_hosts: tuple[str, ...] = ()
+    oidc: OidcSettings | None = None
+    mail: MailSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +183,9 @@ class Settings:
     admin_email: str
     upstreams: tuple[UpstreamSpec, ...]
     servers: tuple[ServerSpec, ...]
+    connectors: tuple[ConnectorSettings, ...] = ()
+    definition_folders: tuple[Path, ...] = ()
+    connections: ConnectionSettings = field(default_factory=ConnectionSettings)
     notes: tuple[str, ...] = ()
     """What the operator should hear at start, one sentence each."""
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
+from gateway.records import (
+    ApiKey,
+    Connected,
+    Flow,
+    Grant,
+    Pins,
+    PolicyHead,
+    Registration,
+    ShadowHead,
+    SignIn,
+    User,
+)
 
 T = TypeVar("T")
 
@@ -44,11 +55,11 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Every user, key, grant and upstream's pins changed after a ticket, and possibly some that did not change.
+    """Every user, key, grant, connection and upstream's pins changed after a ticket, and possibly some that did not.
 
     ``seq`` is safe to go on from: nothing up to it can appear later. It may lag behind
     ``Heads.changes`` for a while; the same records are then told again.
-    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins``, id).
+    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins`` | ``connections``, id).
     ``whole`` says that these are all the records there are: drop every other one. That is so for
     ``changes(0)``, after too long an absence for ``removed``, and when the database was put back to an
     earlier state (``seq`` is then below the ticket asked for).
@@ -59,6 +70,7 @@ class Changes:
     keys: tuple[ApiKey, ...] = ()
     grants: tuple[Grant, ...] = ()
     pins: tuple[Pins, ...] = ()
+    connections: tuple[Connected, ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
 
@@ -136,6 +148,10 @@ class Store(Protocol):
     keys: Records[ApiKey]
     grants: Records[Grant]
     pins: Records[Pins]
+    connections: Records[Connected]
+    flows: Records[Flow]
+    sign_ins: Records[SignIn]
+    registrations: Records[Registration]
     bundles: Bundles
     audit: AuditTrail
 

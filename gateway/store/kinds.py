@@ -11,10 +11,21 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
+from gateway.records import (
+    ApiKey,
+    Connected,
+    Flow,
+    Grant,
+    Pins,
+    PolicyHead,
+    Registration,
+    ShadowHead,
+    SignIn,
+    User,
+)
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
-R = TypeVar("R", User, ApiKey, Grant, Pins)
+R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, Flow, SignIn, Registration)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
@@ -40,8 +51,21 @@ class Text(Generic[S]):
             raise Unavailable("the database holds a damaged record: restore it from a backup") from None
 
 
-USERS, KEYS, GRANTS, PINS = "users", "keys", "grants", "pins"
-TEXTS: dict[str, Text[Any]] = {USERS: Text(User), KEYS: Text(ApiKey), GRANTS: Text(Grant), PINS: Text(Pins)}
+USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
+FLOWS, SIGN_INS, REGISTRATIONS = "flows", "sign_ins", "registrations"
+TEXTS: dict[str, Text[Any]] = {
+    USERS: Text(User),
+    KEYS: Text(ApiKey),
+    GRANTS: Text(Grant),
+    PINS: Text(Pins),
+    CONNECTIONS: Text(Connected),
+    FLOWS: Text(Flow),
+    SIGN_INS: Text(SignIn),
+    REGISTRATIONS: Text(Registration),
+}
+FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS)
+"""What every process holds in memory; the others are read when they are needed."""
+
 HEAD = Text(PolicyHead)
 SHADOW = Text(ShadowHead)
 ENTRY = Text(AuditEntry)
@@ -79,9 +103,11 @@ def content_hash(body: bytes) -> str:
 
 def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: bool) -> Changes:
     """The changes that rows of (kind, id, body or nothing for a removed record) tell of."""
-    live: dict[str, list[Any]] = {kind: [] for kind in TEXTS}
+    live: dict[str, list[Any]] = {kind: [] for kind in FOLLOWED}
     removed = []
     for kind, id, body in rows:
+        if kind not in live:
+            continue
         if body is None:
             removed.append((kind, id))
         else:
@@ -92,6 +118,7 @@ def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: boo
         keys=tuple(live[KEYS]),
         grants=tuple(live[GRANTS]),
         pins=tuple(live[PINS]),
+        connections=tuple(live[CONNECTIONS]),
         removed=() if whole else tuple(removed),
         whole=whole,
     )

@@ -14,10 +14,25 @@ from msgspec import structs
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from gateway.records import ApiKey, Grant, Pins, User
+from gateway.records import ApiKey, Connected, Flow, Grant, Pins, Registration, SignIn, User
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
-from gateway.store.kinds import GRANTS, KEYS, PINS, TEXTS, USERS, R, at_least_one, changes, known, missing
+from gateway.store.kinds import (
+    CONNECTIONS,
+    FLOWS,
+    GRANTS,
+    KEYS,
+    PINS,
+    REGISTRATIONS,
+    SIGN_INS,
+    TEXTS,
+    USERS,
+    R,
+    at_least_one,
+    changes,
+    known,
+    missing,
+)
 from gateway.store.mongo_client import LOG, Document, Wire, answering
 from gateway.store.mongo_tickets import MARKS, SETTLE_AFTER, STATE, Tickets, unbroken_from
 
@@ -48,6 +63,10 @@ class MongoStore:
         self.keys: Records[ApiKey] = _Records(self._wire, self._tickets, KEYS, now_ms)
         self.grants: Records[Grant] = _Records(self._wire, self._tickets, GRANTS, now_ms)
         self.pins: Records[Pins] = _Records(self._wire, self._tickets, PINS, now_ms)
+        self.connections: Records[Connected] = _Records(self._wire, self._tickets, CONNECTIONS, now_ms)
+        self.flows: Records[Flow] = _Records(self._wire, self._tickets, FLOWS, now_ms)
+        self.sign_ins: Records[SignIn] = _Records(self._wire, self._tickets, SIGN_INS, now_ms)
+        self.registrations: Records[Registration] = _Records(self._wire, self._tickets, REGISTRATIONS, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)

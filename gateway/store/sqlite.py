@@ -15,7 +15,7 @@ from typing import Generic
 from msgspec import structs
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Grant, Pins, PolicyHead, ShadowHead, User
+from gateway.records import ApiKey, Connected, Flow, Grant, Pins, PolicyHead, Registration, ShadowHead, SignIn, User
 from gateway.store.base import (
     KEEP_REMOVED_MS,
     AuditTrail,
@@ -28,12 +28,16 @@ from gateway.store.base import (
     Unavailable,
 )
 from gateway.store.kinds import (
+    CONNECTIONS,
     ENTRY,
+    FLOWS,
     GRANTS,
     HEAD,
     KEYS,
     PINS,
+    REGISTRATIONS,
     SHADOW,
+    SIGN_INS,
     TEXTS,
     USERS,
     R,
@@ -82,6 +86,10 @@ class SqliteStore:
         self.keys: Records[ApiKey] = _Records(self, KEYS)
         self.grants: Records[Grant] = _Records(self, GRANTS)
         self.pins: Records[Pins] = _Records(self, PINS)
+        self.connections: Records[Connected] = _Records(self, CONNECTIONS)
+        self.flows: Records[Flow] = _Records(self, FLOWS)
+        self.sign_ins: Records[SignIn] = _Records(self, SIGN_INS)
+        self.registrations: Records[Registration] = _Records(self, REGISTRATIONS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
 

@@ -8,7 +8,20 @@ import msgspec
 import pytest
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Approved, Grant, Pins, User, Waiting
+from gateway.records import (
+    ApiKey,
+    Approved,
+    Connected,
+    Flow,
+    Grant,
+    Pins,
+    Registration,
+    SignIn,
+    Stage,
+    Status,
+    User,
+    Waiting,
+)
 from gateway.store.base import Conflict, Heads, NotFound, Unavailable
 
 ODD = [
@@ -29,9 +42,21 @@ PINS = Pins(
 )
 
 
+CONNECTED = Connected(
+    id="0123456789abcdef01234567", owner="user:a@example.com", connector="slack", status=Status.NEEDS_REAUTH,
+    scopes=("a", "b"), inputs={"a.$b": "ö"}, sealed=bytes(range(256)), expires_at=2**53,
+)  # fmt: skip
+FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage=Stage.ASKING, sealed=b"\x00")
+
+
 @pytest.mark.parametrize(
-    ("kind", "record"), [("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS)]
-)
+    ("kind", "record"),
+    [
+        ("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS),
+        ("connections", CONNECTED), ("flows", FLOW), ("sign_ins", SignIn(id="h1", subject="user:a", how="key")),
+        ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
+    ],
+)  # fmt: skip
 async def test_a_record_lives_from_add_to_remove(store, kind, record):
     records = getattr(store, kind)
     assert await records.get(record.id) is None
