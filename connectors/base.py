@@ -79,6 +79,29 @@ class Sharing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """The credential that each user brings to an upstream himself: an account that he lets us in to (``oauth``), or a
+    key that he types, called ``label``. It stands in ``header``, behind ``prefix``.
+
+    ``client_id`` is what the operator registered us as (``""``: we find out), ``scopes`` what to ask for (``None``:
+    what the server says).
+    """
+
+    oauth: bool
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+    label: str = "API key"
+    client_id: str = ""
+    client_secret: Secret | None = None
+    scopes: tuple[str, ...] | None = None
+
+    @property
+    def secret(self) -> str:
+        """By which name a ``Credential`` holds it."""
+        return "access_token" if self.oauth else "api_key"
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamSpec:
     """One server behind us, as the operator's file describes it. Times are in seconds.
 
@@ -94,6 +117,7 @@ class UpstreamSpec:
     cwd: str = ""
     url: str = ""
     headers: Mapping[str, Secret] = field(default_factory=dict)
+    personal: Personal | None = None
     sharing: Sharing = Sharing.PRINCIPAL
     private_hosts: tuple[str, ...] = ()  # "127.0.0.1:9001", "10.0.0.0/8": the exceptions to the address guard
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -109,8 +133,8 @@ class UpstreamSpec:
 
     @property
     def owned_by_system(self) -> bool:
-        """Whether the operator's own credential is used (``own`` is ``system``, otherwise ``self``)."""
-        return bool(self.headers or self.env)
+        """Whether the operator's own credential is used, and no other (``own`` is ``system``, otherwise ``self``)."""
+        return self.personal is None and bool(self.headers or self.env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +157,14 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """All that a connector offers to one principal, in the server's order. ``ttl`` is for how many seconds the
-    server says that its lists hold, ``None`` where it does not say.
+    server says that its lists hold, ``None`` where it does not say. ``title`` is its name for people, if it has one.
     """
 
     items: Mapping[Kind, tuple[Item, ...]]
     capabilities: Params = field(default_factory=dict)
     instructions: str = ""
     ttl: float | None = None
+    title: str = ""
 
 
 class Event(StrEnum):

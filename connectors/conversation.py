@@ -19,7 +19,7 @@ from connectors.base import NOTHING_ASKED, QUIET, Caller, UpstreamError
 from connectors.outcomes import Unheard, error_of, judged, result_of
 from connectors.transport import NO_TEXTS, HttpAnswer, Transport, TransportBusy, TransportLost
 from connectors.waiting import STRETCH, Waiting
-from gateway.errors import UpstreamFailed
+from gateway.errors import Refusal, UpstreamFailed
 from gateway.mcp.questions import ELICITATION, ELICITATION_COMPLETE, QUESTIONS, lacking, relayable_modern
 from gateway.mcp.terms import (
     CAPABILITIES_KEY,
@@ -357,7 +357,7 @@ class Conversation:
 
     async def _reply(self, message: Message, patience: float | None) -> None:
         era, version = self._in_force(None)
-        with contextlib.suppress(TransportLost, HttpAnswer, TimeoutError):
+        with contextlib.suppress(TransportLost, HttpAnswer, TimeoutError, Refusal):
             async with asyncio.timeout(patience or REPLY_TIMEOUT):
                 await self._transport.send(message, version=version, modern=era is Era.MODERN)
 

@@ -8,10 +8,10 @@ is tried again. This file knows no MCP, no OAuth and no policy.
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 from yarl import URL
@@ -30,7 +30,7 @@ from connectors.egress_wire import (
 from connectors.outgoing import EgressError, Fault, checked_headers, destination
 from connectors.turns import Turns
 
-__all__ = ["Answer", "Egress", "EgressError", "Fault", "Limits", "Resolver", "SystemResolver"]
+__all__ = ["Answer", "Egress", "EgressError", "Fault", "Limits", "Outward", "Resolver", "SystemResolver"]
 
 KEPT_ALIVE: Final = 4.0
 """Seconds; below the 5 after which common servers hang up, so that it is we who close an idle connection."""
@@ -105,6 +105,21 @@ class _Chunks:
         if self._limit is not None and self._read > self._limit:
             raise too_large(self._where, self._limit)
         return chunk
+
+
+class Outward(Protocol):
+    """Whatever requests are made by: the egress itself, or what puts a credential on them before."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limits: Limits = STANDARD,
+        allow: Exceptions = PUBLIC_ONLY,
+    ) -> AbstractAsyncContextManager[Answer]: ...
 
 
 class Egress:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.base import UpstreamSpec
-from connectors.egress import Answer, Egress, EgressError, Limits
+from connectors.egress import Answer, EgressError, Limits, Outward
 from connectors.http_messages import (
     EVENT_STREAM,
     JSON,
@@ -25,6 +25,7 @@ from connectors.http_messages import (
 )
 from connectors.outgoing import same_origin
 from connectors.transport import NO_TEXTS, HttpAnswer, Lost, Receive, TransportLost
+from gateway.errors import Refusal
 from gateway.mcp.events import EventParser, EventTooLong, ServerEvent
 from gateway.mcp.jsonrpc import encode
 from gateway.mcp.terms import Message
@@ -35,7 +36,7 @@ MAX_CONNECT: Final = 10.0
 class EventStream:
     """A ``Transport``. Raises ``ValueError`` when the specification's exceptions cannot be read."""
 
-    def __init__(self, spec: UpstreamSpec, egress: Egress) -> None:
+    def __init__(self, spec: UpstreamSpec, egress: Outward) -> None:
         self._spec, self._egress = spec, egress
         self._allow = exceptions_of(spec)
         self._connect = min(MAX_CONNECT, spec.start_timeout)
@@ -43,7 +44,7 @@ class EventStream:
         self._life: asyncio.Task[None] | None = None
 
     async def start(self, receive: Receive, lost: Lost) -> None:
-        """Open the stream and wait for the address it names. Raises ``TransportLost``, ``HttpAnswer``."""
+        """Open the stream and wait for the address it names. Raises ``TransportLost``, ``HttpAnswer``, ``Refusal``."""
         self._endpoint = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(self._endpoint, receive, lost))
         try:
@@ -105,8 +106,8 @@ class EventStream:
         else:
             endpoint.set_exception(why)
 
-    async def _run(self, endpoint: asyncio.Future[str], receive: Receive) -> TransportLost | HttpAnswer:
-        """Read until the stream ends or breaks; why it did."""
+    async def _run(self, endpoint: asyncio.Future[str], receive: Receive) -> Exception:
+        """Read until the stream ends or breaks; why it did: ``TransportLost``, ``HttpAnswer``, ``Refusal``."""
         limits = Limits(connect=self._connect, idle=None, max_bytes=None, standing=True)
         headers = operator_headers(self._spec) | {"Accept": EVENT_STREAM}
         try:
@@ -118,7 +119,7 @@ class EventStream:
             return loss_of(error)
         except EventTooLong as error:
             return garbled(str(error))
-        except (TransportLost, HttpAnswer) as error:
+        except (TransportLost, HttpAnswer, Refusal) as error:
             return error
         return TransportLost("the server ended the stream", sent=endpoint.done())
 

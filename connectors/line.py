@@ -78,7 +78,7 @@ class Frame:
 
     spec: UpstreamSpec
     client: Params
-    transport: Callable[[], Transport]
+    transport: Callable[[str], Transport]
     eras: Eras
     pace: Pace
     room: Callable[["Line"], Awaitable[None]]
@@ -178,21 +178,23 @@ class Line:
         where = self._places.get(str(params.get("name")))
         return repeated(where, params.get("arguments")) if where else NO_TEXTS
 
-    async def stop(self) -> None:
+    async def stop(self, *, at_once: bool = True) -> None:
         """End the session, if there is one; the next use opens another."""
         if self._talk is not None:
-            self._end(self._talk.close)
+            self._end(self._talk.close if at_once else self._talk.retire)
         if self._ending:
             await asyncio.wait(self._ending)
 
-    async def close(self) -> None:
-        """End everything for good; whoever waits gets ``UpstreamFailed``."""
+    async def close(self, *, at_once: bool = True) -> None:
+        """End everything for good; whoever waits gets ``UpstreamFailed``, or if not ``at_once``, in bounded time, the
+        answer.
+        """
         self._closed = True
         if self._return_timer is not None:
             self._return_timer.cancel()
         await self._shelf.close()
         await self._opening.cancel()
-        await self.stop()
+        await self.stop(at_once=at_once)
 
     async def _run(self, work: Callable[[Conversation], Awaitable[T]]) -> T:
         """``work`` on the session; once more on a new one when the server cannot have acted on it."""
@@ -245,7 +247,7 @@ class Line:
         """One conversation through its handshake; what was subscribed before is subscribed again."""
         spec, eras = self._spec, self._frame.eras
         talk = Conversation(
-            self._frame.transport(),
+            self._frame.transport(self.principal),
             name=spec.id,
             client=self._frame.client,
             timeout=spec.timeout,

@@ -61,6 +61,13 @@ class Lines:
         self._count += 1
         return line
 
+    def remove(self, belongs: Callable[[str], bool]) -> tuple[Line, ...]:
+        """Take out the lines of every principal to whom ``belongs`` applies."""
+        taken = [principal for principal in self._of if belongs(principal)]
+        lines = tuple(line for principal in taken for line in self._of.pop(principal).values())
+        self._count -= len(lines)
+        return lines
+
     def clear(self) -> None:
         self._of, self._count = {}, 0
 

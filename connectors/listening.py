@@ -10,6 +10,7 @@ from typing import Final
 
 from connectors.conversation import Conversation
 from connectors.transport import HttpAnswer, TransportLost
+from gateway.errors import NotConnected, Refusal
 from gateway.mcp.terms import Era, Params
 
 _LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ async def _legacy(talk: Conversation, capabilities: Params, missed: Callable[[],
     if speaks or offers(capabilities, "resources", "subscribe") or talk.declares:
         try:
             await talk.listen()
-        except (TransportLost, HttpAnswer) as fault:
+        except (TransportLost, HttpAnswer, Refusal) as fault:
             _LOG.debug("upstream `%s` ended its stream of events: %s", talk.name, fault)
             missed()  # who reads now finds out, too, whether the session is forgotten
 
@@ -73,7 +74,9 @@ async def _modern(talk: Conversation, wanted: Params, missed: Callable[[], None]
             _LOG.debug("upstream `%s` refused its stream of events: %s", talk.name, fault)
             if fault.status not in PASSING:
                 return
-        except TransportLost as lost:
+        except NotConnected:
+            return  # nobody's account is behind it any more
+        except (TransportLost, Refusal) as lost:
             _LOG.debug("upstream `%s` broke off its stream of events: %s", talk.name, lost)
         else:
             if answer.error is not None and loop.time() - began < FIRST_PAUSE:

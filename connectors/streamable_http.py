@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from connectors.base import UpstreamSpec
-from connectors.egress import Answer, Egress, EgressError, Limits
+from connectors.egress import Answer, EgressError, Limits, Outward
 from connectors.http_messages import (
     EVENT_STREAM,
     JSON,
@@ -27,6 +27,7 @@ from connectors.http_messages import (
 )
 from connectors.transport import NO_TEXTS, HttpAnswer, Lost, Receive, TransportLost
 from connectors.waiting import STANDSTILL
+from gateway.errors import Refusal
 from gateway.mcp.events import EventParser, EventTooLong
 from gateway.mcp.jsonrpc import encode
 from gateway.mcp.questions import ASKING
@@ -81,7 +82,7 @@ class StreamableHttp:
     Raises ``ValueError`` when the specification's exceptions cannot be read.
     """
 
-    def __init__(self, spec: UpstreamSpec, egress: Egress) -> None:
+    def __init__(self, spec: UpstreamSpec, egress: Outward) -> None:
         self._spec, self._egress = spec, egress
         self._allow = exceptions_of(spec)
         connect = min(MAX_CONNECT, spec.start_timeout)
@@ -158,7 +159,7 @@ class StreamableHttp:
                 "DELETE", self._spec.url, headers=headers, limits=limits, allow=self._allow
             ):
                 pass
-        except EgressError:
+        except (EgressError, Refusal):
             return  # the server will forget the session by itself
 
     def _limits(self, message: Message, *, modern: bool) -> Limits:

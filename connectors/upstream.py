@@ -6,7 +6,7 @@ may ask. Nothing is opened before it is needed, so a dead server costs nobody an
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +16,16 @@ from connectors.base import (
     Catalogue,
     Change,
     Connection,
+    Credentials,
     Event,
     Sharing,
     UpstreamError,
     UpstreamSpec,
 )
-from connectors.egress import Egress
+from connectors.egress import Egress, Outward
 from connectors.event_stream import EventStream
 from connectors.http_messages import exceptions_of
+from connectors.keyed import Keyed
 from connectors.line import Eras, Frame, Line, Pace
 from connectors.lines import Lines
 from connectors.stdio import StdioTransport
@@ -48,9 +50,17 @@ QUESTIONED: Final = 32
 that others need.
 """
 
+SEPARATOR: Final = "\0"
+"""Between a principal, the owner of the connection that he uses, and its id: each has lines of its own."""
+
+
+def _unheard() -> None:
+    """Nobody wants to know of refusals."""
+
 
 class Upstream:
     """One server as ``Connector``; ``egress`` is its way out, ``client`` what we say of ourselves (name, version).
+    Where users bring credentials of their own, ``credentials`` has them, and ``doubt`` is called when one is refused.
     Raises ``ValueError`` when ``spec`` cannot be read.
     """
 
@@ -62,9 +72,14 @@ class Upstream:
         client: Params,
         pace: Pace | None = None,
         transport: Callable[[], Transport] | None = None,
+        credentials: Credentials | None = None,
+        doubt: Callable[[], None] = _unheard,
     ) -> None:
         exceptions_of(spec)
         self._spec = spec
+        self._egress = egress
+        self._credentials = credentials
+        self._doubt = doubt
         # HTTP with an event stream of its own is the transport of 2024-11-05, so it proves the era
         era = Era.LEGACY if spec.transport == "sse" else spec.era
         self._eras = Eras(known=era, pinned=era is not None)
@@ -73,7 +88,7 @@ class Upstream:
         self._frame = Frame(
             spec=spec,
             client=client,
-            transport=transport or (lambda: transport_of(spec, egress)),
+            transport=self._transport if transport is None else (lambda _: transport()),
             eras=self._eras,
             pace=pace or Pace(),
             room=self._lines.make_room,
@@ -82,6 +97,7 @@ class Upstream:
         self._listeners: list[Callable[[Change], None]] = []
         self._closed = False
         self._questioned: Counter[str] = Counter()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def id(self) -> str:
@@ -96,33 +112,29 @@ class Upstream:
         return (SYSTEM,) if self._spec.owned_by_system else (subject,)
 
     async def catalogue(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Catalogue:
-        """What the server lists for ``principal``. Raises ``UpstreamFailed``."""
-        return await self._any_line(principal, capabilities).catalogue()
+        """What the server lists for ``principal``. Raises ``UpstreamFailed``, ``NotConnected``."""
+        return await self._any_line(self._by_himself(principal), capabilities).catalogue()
 
-    def holds(self, owner: str) -> bool:  # noqa: ARG002 (none is needed, or the operator has set it)
-        return True
+    def holds(self, owner: str) -> bool:
+        return self._credentials is None or bool(self._credentials.ids(owner))
 
-    def owner(self, credential: str) -> str:  # noqa: ARG002 (none has an id)
-        return ""
+    def owner(self, credential: str) -> str:
+        return "" if self._credentials is None else self._credentials.owner(credential)
 
     async def open(
-        self,
-        principal: str,
-        owner: str,
-        capabilities: Params = NOTHING_ASKED,
-        *,
-        credential: str = "",  # noqa: ARG002
+        self, principal: str, owner: str, capabilities: Params = NOTHING_ASKED, *, credential: str = ""
     ) -> Connection:
         """Raises ``UpstreamFailed``; ``NotConnected`` when ``owner`` has no connection to it."""
-        if owner not in self.owners(principal):
+        if self._credentials is None and owner not in self.owners(principal):
             raise NotConnected(f"`{owner}` has no connection to `{self._spec.id}`")
-        key, declares = self._key(principal, capabilities)
+        user = self._user(principal, owner, credential)
+        key, declares = self._key(user, capabilities)
         line = self._lines.find(key, declares)
         if line is None and (self._eras.known is None or not self._lines.of(key)):
-            line = self._any_line(principal, capabilities)
+            line = self._any_line(user, capabilities)
         if line is not None and not self._lines.crowded_out(line):
             await line.open()  # else what is sent finds out whether it needs a line of its own
-        return _Connection(self, principal, capabilities)
+        return _Connection(self, user, capabilities)
 
     def watch(self, listener: Callable[[Change], None]) -> None:
         self._listeners.append(listener)
@@ -132,7 +144,17 @@ class Upstream:
         self._closed = True
         lines = list(self._lines)
         self._lines.clear()
-        await asyncio.gather(*(line.close() for line in lines))
+        await asyncio.gather(*(line.close() for line in lines), *self._leaving)
+
+    def leave(self, connections: Collection[str]) -> None:
+        """End the sessions on connections that ended or may be another account's now; where one still serves, what was
+        sent on it comes to its end.
+        """
+        for line in self._lines.remove(lambda user: _connection_of(user) in connections):
+            serves = self.owner(_connection_of(line.principal)) != ""
+            task = asyncio.get_running_loop().create_task(line.close(at_once=not serves))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     def line(self, principal: str, capabilities: Params = NOTHING_ASKED) -> Line:
         """The line that serves clients of ``principal`` who can be asked for ``capabilities``; sessions are shared
@@ -174,6 +196,35 @@ class Upstream:
         told_apart = not shared or self._spec.transport == "http"
         return "" if shared else principal, relayable(capabilities) if told_apart else NOTHING_ASKED
 
+    def _by_himself(self, principal: str) -> str:
+        """``principal`` as the user of the first of his own connections."""
+        first = next(iter(self._credentials.ids(principal)), "") if self._credentials is not None else ""
+        return self._user(principal, principal, first)
+
+    def _user(self, principal: str, owner: str, credential: str) -> str:
+        """By whom lines are kept: where users bring credentials, a principal on one connection of one owner."""
+        if self._credentials is None:
+            return principal
+        ids = self._credentials.ids(owner)
+        return SEPARATOR.join((principal, owner, credential or (ids[0] if len(ids) == 1 else "")))
+
+    def _transport(self, user: str) -> Transport:
+        return transport_of(self._spec, self._outward(user))
+
+    def _outward(self, user: str) -> Outward:
+        if self._credentials is None or self._spec.personal is None:
+            return self._egress
+        _, owner, id = user.split(SEPARATOR)
+        return Keyed(
+            self._egress,
+            self._credentials,
+            self._spec.personal,
+            connector=self._spec.id,
+            owner=owner,
+            id=id,
+            doubt=self._doubt,
+        )
+
     def _new_line(self, principal: str, declares: Params, kept: Catalogue | None) -> Line:
         return Line(principal, self._frame, declares, kept)
 
@@ -182,9 +233,13 @@ class Upstream:
             raise UpstreamFailed(f"upstream `{self._spec.id}` is being closed")
 
     def _tell(self, principal: str, event: Event, uri: str) -> None:
-        change = Change(connector=self._spec.id, event=event, principal=principal, uri=uri)
+        change = Change(connector=self._spec.id, event=event, principal=principal.partition(SEPARATOR)[0], uri=uri)
         for listener in self._listeners:
             listener(change)
+
+
+def _connection_of(user: str) -> str:
+    return user.rpartition(SEPARATOR)[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +285,7 @@ class _Connection:
         return await line.request(method, params, self._upstream.counted(self._principal, caller))
 
 
-def transport_of(spec: UpstreamSpec, egress: Egress) -> Transport:
+def transport_of(spec: UpstreamSpec, egress: Outward) -> Transport:
     """A new transport of the kind that ``spec`` names."""
     if spec.transport == "stdio":
         return StdioTransport(spec.command, env=spec.env, cwd=spec.cwd)

@@ -15,11 +15,15 @@ from typing import Any, BinaryIO, Final, cast
 
 from connectors.base import Sharing
 from connectors.egress import Egress
+from connectors.inviting import Inviting
+from gateway.accounts import accounts
 from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
+from gateway.connections.resealing import refuse_missing_keys
 from gateway.folder_mode import FolderMode
 from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
+from gateway.front import front
 from gateway.mcp.cursors import Bounds
 from gateway.pinning import Pinning
 from gateway.pipeline import Pipeline
@@ -34,15 +38,19 @@ from gateway.sessions import Sessions
 from gateway.settings import Mode, Settings
 from gateway.store.opening import open_store
 from gateway.streams import Announcer
+from gateway.web.about_us import about_us
+from gateway.web.api.connections import ConnectionsApi
 from gateway.web.asgi import App, end_tasks
 from gateway.web.hosts import Hosts
 from gateway.web.mcp import Endpoint, Rules
-from gateway.web.meta import pages
+from gateway.web.meta import Routes, pages
+from gateway.web.operations import Operations
 from gateway.web.plane import Plane
 from gateway.web.sse import SseEndpoint
 
 HOUSEKEEPING_S: Final = 1.0
 AGAIN_S: Final = 1.0
+SWEEP_S: Final = 60.0
 DAY_S: Final = 24 * 60 * 60
 
 log = logging.getLogger(__name__)
@@ -68,8 +76,20 @@ class Gateway:
         )
         self._egress = Egress()
         self._pinning = Pinning(self.store, record=self._audit.record, clock=now_ms)
-        self._upstreams = connectors_of(settings, self._egress, self._pinning)
-        self._directory = Directory(servers_of(settings), self._upstreams)
+        self._accounts = accounts(
+            settings, store=self.store, ring=self.ring, follower=self.follower, egress=self._egress
+        )
+        self._upstreams = connectors_of(
+            settings,
+            self._egress,
+            pinning=self._pinning,
+            credentials_of=self._accounts.of_upstream,
+            doubt=self._accounts.upstreams.doubt,
+        )
+        connectors = self._accounts.connectors
+        self._directory = Directory(
+            servers_of(settings, [each.id for each in connectors]), [*self._upstreams, *connectors]
+        )
         self._sessions = Sessions(self._released)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
@@ -81,13 +101,27 @@ class Gateway:
             bridge=Bridge(Tickets(Seal(self.ring.keys("request-state"))), self._parking),
             server_info=ourselves(settings),
             stale_after=settings.stale_after_s,
+            linker=self._accounts.linked.linker,
             bounds=Bounds(items=settings.page_items),
             shadow=self.follower.shadow,
             sentinel=self._sentinel,
         )
+        linked = self._accounts.linked
+        self._operations = Operations(self._pipeline, linked.linking, linked.listing, linked.lending)
+        self._front = front(
+            settings,
+            store=self.store,
+            follower=self.follower,
+            ring=self.ring,
+            operations=self._operations,
+            platform_of=self._accounts.platform_of,
+            egress=self._egress,
+            legs=self._accounts.legs,
+        )
         self._announcer = Announcer(self._pipeline, self._sessions)
         self._directory.watch(self._announcer.changed)
         self.follower.on_swap(lambda _: self._end_dead())
+        self.follower.on_swap(self._accounts.noticed([each for each in self._upstreams if isinstance(each, Inviting)]))
         self.follower.on_turn(self._announcer.turned)
         self.follower.on_look(self._pinning.look)
         self.asgi: App = self._plane()
@@ -99,6 +133,7 @@ class Gateway:
         asyncio.get_running_loop().set_exception_handler(tell_fault)
         await self.store.open()
         await self.follower.catch_up()
+        await refuse_missing_keys(self.store, self._accounts.vault)
         self._audit.start()
         self._tasks = [
             asyncio.create_task(lasting("follower", self.follower.run)),
@@ -106,6 +141,8 @@ class Gateway:
             asyncio.create_task(lasting("sentinel", self._sentinel.run)),
             asyncio.create_task(lasting("housekeeping", self._keep_house)),
             asyncio.create_task(lasting("purging", self._purge)),
+            *(asyncio.create_task(lasting(name, work)) for name, work in self._accounts.work.items()),
+            asyncio.create_task(lasting("sweeping", self._sweep)),
             asyncio.create_task(self._warm_up(), name="warm-up"),
         ]
 
@@ -117,11 +154,15 @@ class Gateway:
         """End children and sessions behind us, write the last audit entries, close the store."""
         await self._sessions.close()
         await self._parking.close()
+        await self._pipeline.close()
+        await self._front.desk.close()
+        await self._accounts.close()
         for task in (*self._tasks, *self._releases):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._releases, return_exceptions=True)
         await self._directory.close()
-        await asyncio.gather(*(upstream.close() for upstream in self._upstreams), return_exceptions=True)
+        behind = (*self._upstreams, *self._accounts.connectors)
+        await asyncio.gather(*(each.close() for each in behind), return_exceptions=True)
         await self._egress.close()
         self._pinning.stop()
         await self._audit.stop()
@@ -145,11 +186,15 @@ class Gateway:
         return Plane(
             mcp=Endpoint(self._pipeline, self._sessions, rules, domains, now_ms),
             sse=SseEndpoint(self._pipeline, self._sessions, rules, domains, now_ms, self._still_valid),
-            pages=cast("App", pages(lambda: self.follower.readiness(now_ms()))),
+            pages=cast("App", pages(lambda: self.follower.readiness(now_ms()), *self._blueprints())),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,
             pipeline=self._pipeline,
         )
+
+    def _blueprints(self) -> tuple[Routes, ...]:
+        api = ConnectionsApi(self._operations, accept_query=self.settings.accept_key_in_query)
+        return (*self._front.blueprints, api.blueprint(), about_us(self._accounts.upstreams.document))
 
     def _audit_stream(self) -> BinaryIO | None:
         place = self.settings.audit.jsonl
@@ -180,6 +225,13 @@ class Gateway:
             self._sessions.expire(now_ms())
             self._end_dead()
             await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def _sweep(self) -> None:
+        """End what nobody finished: flows, and sign-ins of people who have gone."""
+        while True:
+            await self._accounts.linked.sweep()
+            await self._front.desk.sweep()
+            await asyncio.sleep(SWEEP_S)
 
     async def _purge(self) -> None:
         """Forget audit entries beyond their retention, once a day."""

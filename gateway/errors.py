@@ -9,8 +9,10 @@ This file knows no transport; ``web`` and ``mcp`` turn a refusal into bytes by e
       Limited              too often; ``retry_after`` seconds
       Denied               the policy says no; carries its decision
       Unknown              no such method, tool, prompt, resource or session
+        UnknownAction      no such thing behind the meta tools
       InvalidArguments     the arguments break the tool's schema
       NotConnected         the connection that this call needs is missing
+        ConnectFirst       the same, for a client that can be asked to open a URL; carries which
       UpstreamFailed       the server behind us failed, hung or answered garbage
       Unanswered           the server behind us asked the client something, and got no answer that it can go on with
       Incapable            the client lacks a capability that the call needs; carries which
@@ -73,22 +75,42 @@ class Unknown(Refusal):
     code, status, kind = -32602, 200, "unknown"
 
 
+class UnknownAction(Unknown):
+    """Of an action or connector that is named to a meta tool: a model chose it, so it is told as a result."""
+
+
 class InvalidArguments(Refusal):
     code, status, kind = -32602, 200, "invalid_arguments"
 
 
 class NotConnected(Refusal):
     """``connector`` is what an account is missing of, for ``owner``, and ``reconnect`` the id of his connection that
-    has to be made anew; ``connector`` is ``""`` where connecting would not help.
+    has to be made anew, for ``scopes`` that it lacks; ``connector`` is ``""`` where connecting would not help.
     """
 
     code, status, kind = -31004, 200, "not_connected"
 
     def __init__(
-        self, text: str, *, connector: str = "", owner: str = "", reconnect: str = "", data: Json = None
+        self,
+        text: str,
+        *,
+        connector: str = "",
+        owner: str = "",
+        reconnect: str = "",
+        scopes: tuple[str, ...] = (),
+        data: Json = None,
     ) -> None:
         super().__init__(text, data=data)
-        self.connector, self.owner, self.reconnect = connector, owner, reconnect
+        self.connector, self.owner, self.reconnect, self.scopes = connector, owner, reconnect, scopes
+
+
+class ConnectFirst(NotConnected):
+    """MCP 2025-11-25, URL elicitation required error; ``elicitation`` is what the client asks its user."""
+
+    code, status, kind = -32042, 200, "connect_first"
+
+    def __init__(self, text: str, elicitation: dict[str, Json]) -> None:
+        super().__init__(text, data={"elicitations": [elicitation]})
 
 
 class UpstreamFailed(Refusal):

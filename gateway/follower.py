@@ -1,4 +1,4 @@
-"""The snapshot that every call reads: identities and policy as the store has them, followed by polling.
+"""The snapshot that every call reads: identities, policy and connections as the store has them, followed by polling.
 
 One reference is swapped; whoever has read it keeps what he has read. What cannot be confirmed for too
 long is stale, and then nothing is decided. This file knows no transport and decides nothing itself.
@@ -11,9 +11,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from gateway.connections.known import Connections
 from gateway.folder_mode import FolderMode
 from gateway.identity import Identities, KeyRing
 from gateway.pacing import clear_away_in_slices, paced
@@ -49,6 +50,7 @@ class Snapshot:
     identities: Identities
     policy: Policy
     confirmed_at_ms: int
+    connections: Connections = field(default_factory=Connections)
 
     def stale(self, now: int, after_ms: float) -> bool:
         """Whether ``now`` is further than ``after_ms`` from the confirmation, on either side of it: a clock that was
@@ -126,7 +128,9 @@ class Follower:
         self._swap(self.current)
 
     def on_swap(self, listener: Listener) -> None:
-        """Call ``listener`` with the new snapshot whenever identities or policy changed, or a key or grant ended."""
+        """Call ``listener`` with the new snapshot whenever identities, policy or connections changed, or a key or grant
+        ended.
+        """
         self._listeners.append(listener)
 
     def on_look(self, watcher: Watcher) -> None:
@@ -222,7 +226,8 @@ class Follower:
             if changes is not None:
                 self._take(changes, asked)
             elif self._ended(asked):
-                self._settle(self.current.identities, {}, frozenset(), asked, seq=self._seq)
+                known = self.current
+                self._settle(known.identities, known.connections, {}, frozenset(), asked, seq=self._seq)
             if heads.policy == self._head:
                 self._confirm(asked)
             elif heads.policy == self._refused:
@@ -241,22 +246,31 @@ class Follower:
         self.current = replace(self.current, confirmed_at_ms=asked)
 
     def _take(self, changes: Changes, asked: int) -> None:
-        """Follow what changed in people, keys and grants."""
+        """Follow what changed in people, keys, connections and grants."""
         known = Identities(self.current.identities.ring) if changes.whole else self.current.identities
         identities = known.changed(users=changes.users, keys=changes.keys, removed=changes.removed)
+        ended = (id for kind, id in changes.removed if kind == "connections")
+        connections = (Connections() if changes.whole else self.current.connections).changed(changes.connections, ended)
         gone = {id for kind, id in changes.removed if kind == "grants"}
         rows = {grant.id: row for grant in changes.grants if (row := _row(grant)) is not None}
         unreadable = {grant.id for grant in changes.grants if grant.id not in rows}
         touched = gone | rows.keys()
         self._unreadable = frozenset(unreadable if changes.whole else unreadable | (self._unreadable - touched))
         gone |= unreadable | (self._rows.keys() - rows.keys() if changes.whole else set())
-        self._settle(identities, rows, gone, asked, seq=changes.seq)
+        self._settle(identities, connections, rows, gone, asked, seq=changes.seq)
 
     def _settle(
-        self, identities: Identities, rows: Mapping[str, Rule | Link], gone: AbstractSet[str], asked: int, *, seq: int
+        self,
+        identities: Identities,
+        connections: Connections,
+        rows: Mapping[str, Rule | Link],
+        gone: AbstractSet[str],
+        asked: int,
+        *,
+        seq: int,
     ) -> None:
-        """Swap in these identities, and of the grants, with ``rows`` and without those ``gone``, the ones that have
-        not ended: all that counts after ``seq``. The policy is handed only what changed.
+        """Swap in these identities and connections, and of the grants, with ``rows`` and without those ``gone``, the
+        ones that have not ended: all that counts after ``seq``. The policy is handed only what changed.
         """
         kept = {id: row for id, row in self._rows.items() if row.expires is not None and id not in gone}
         ends = {id: row.expires for id, row in {**kept, **rows}.items() if row.expires is not None}
@@ -278,8 +292,9 @@ class Follower:
         self._rows.update(rows)
         self._settled_at, self._next_expiry = asked, next_expiry
         self._tell_followers()
-        if some_ended or policy is not self.current.policy or identities != self.current.identities:
-            self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms), turned)
+        changed = policy is not self.current.policy or connections is not self.current.connections
+        if some_ended or changed or identities != self.current.identities:
+            self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms, connections), turned)
 
     def _ended(self, asked: int) -> bool:
         """Whether a key or grant may have ended since they were settled, or not yet: a clock can be set back."""

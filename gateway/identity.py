@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import Unauthenticated
 from gateway.policy.terms import Subject
-from gateway.records import ApiKey, User
+from gateway.records import ApiKey, SignIn, User
 
 T = TypeVar("T")
 
@@ -31,6 +31,9 @@ PREFIX_LENGTH: Final = 8
 """So much of a key is kept in the clear, to tell keys apart: ``ost_`` and four characters."""
 
 _CREDENTIAL_LENGTH: Final = 16
+_SIGN_IN: Final = "web-"
+"""What the credential of a subject begins with that signed in without a key; its moment and its record follow."""
+
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,4096}={0,2}")
 _QUERY_NAMES: Final = ("apiKey", "apikey")
 _KEYLIKE: Final = re.compile(r"apikey(\W.*)?", re.IGNORECASE | re.DOTALL)
@@ -92,6 +95,11 @@ class KeyRing:
         self.current = masters[0][0]
         self._hashing = {id: self.derive(id, "api-key") for id in self._masters}
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all secrets, the current one first."""
+        return tuple(self._masters)
+
     def derive(self, secret_id: str, use: str) -> bytes:
         """32 bytes for one use (``vault``, ``audit``…) of one secret; ``KeyError`` on an unknown id."""
         return HKDF(SHA256(), 32, salt=None, info=f"ostiary/{use}/1".encode()).derive(self._masters[secret_id])
@@ -139,8 +147,20 @@ class Identities:
                 return Subject(f"user:{record.user}", credential=credential(hashed))
         raise _refused("no live key has this value")
 
+    def signed_in(self, sign_in: SignIn, now: int) -> Subject:
+        """Whom a sign-in proves at ``now``. Raises ``Unauthenticated``, also where its account's keys were all made
+        after it: whoever resets a key means to end what it opened.
+        """
+        proof = sign_in.key or f"{_SIGN_IN}{sign_in.created_at}-{sign_in.id[:_CREDENTIAL_LENGTH]}"
+        subject = Subject(sign_in.subject, credential=proof)
+        if now >= sign_in.expires_at or not self.still_valid(subject, now):
+            raise _refused("the sign-in has ended")
+        return subject
+
     def still_valid(self, subject: Subject, now: int) -> bool:
-        """Whether the key that proved ``subject`` still does."""
+        """Whether the key or the sign-in that proved ``subject`` still does."""
+        if subject.credential.startswith(_SIGN_IN):
+            return self._outlives(subject.name, since=int(subject.credential.split("-")[1]))
         record = self.keys.get(subject.credential)
         return record is not None and subject.name == f"user:{record.user}" and self._counts(record, now)
 
@@ -164,6 +184,15 @@ class Identities:
         return min(
             (key.expires_at for key in self.keys.values() if key.expires_at and key.expires_at > now), default=None
         )
+
+    def _outlives(self, name: str, *, since: int) -> bool:
+        """Whether the account was there before ``since`` and no reset of its key came after."""
+        user = self.users.get(name.removeprefix("user:"))
+        if user is None or not name.startswith("user:") or user.created_at > since:
+            return False
+        made = [key.created_at for key in self.keys.values() if key.user == user.id]
+        first = min((at for at in made if at >= user.created_at), default=since)
+        return first <= since
 
     def _counts(self, key: ApiKey, now: int) -> bool:
         """A key counts for its account only, not for a later one under the same address."""

@@ -122,7 +122,6 @@ class Pins(msgspec.Struct, frozen=True, kw_only=True):
 class Status(StrEnum):
     """Where a connection stands. Only ``active`` serves calls."""
 
-    PENDING = "pending_confirmation"
     ACTIVE = "active"
     NEEDS_REAUTH = "needs_reauth"
     REVOKED = "revoked"
@@ -132,7 +131,8 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
     """One account of a platform that ``owner`` (a subject, or ``system``) connected; ``id`` is 24 hexadecimal digits.
 
     ``sealed`` is what the vault made of its credential. ``account`` is the platform's own id of the account, ``label``
-    what people read. ``expires_at`` is when the access token ends (``None``: not told). ``leased_by`` renews it until
+    what people read. ``connected_at`` is when its owner connected it last, ``updated_at`` when its credential changed,
+    ``expires_at`` when the access token ends (``None``: not told). ``leased_by`` renews it until
     ``leased_until``; after ``attempts`` failures nobody tries before ``retry_at``. ``reason`` says why it does not
     serve, one of a closed list.
     """
@@ -155,6 +155,7 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     retry_at: int = 0
     created_at: int = 0
+    connected_at: int = 0
     updated_at: int = 0
     used_at: int = 0
     rev: int = 0
@@ -174,19 +175,21 @@ class Stage(StrEnum):
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """An account of ``connector`` being connected for ``owner``; ``id`` is public, 24 hexadecimal digits.
+    """An account of ``connector`` being connected for ``owner``, which ``by`` began and has to finish (``""``: that is
+    the owner); ``id`` is public, 24 hexadecimal digits.
 
     ``link``, ``state`` and ``code`` are keyed hashes of what was handed out: to open the page, to the platform, to the
     host application; ``""`` once used or not made yet. ``browser`` is the keyed hash of the cookie of the browser that
     opened the page. ``sealed`` holds the PKCE verifier and whatever waits for a confirmation. ``back`` is where the
     browser goes at the end, ``""`` for our own page. ``reconnects`` is the connection that is made anew, ``result`` the
-    one that was made. ``reason`` is one of a closed list.
+    one that was made, ``label`` what people read of the account that was found. ``reason`` is one of a closed list.
     """
 
     id: str
     owner: str
     connector: str
     tenant: str = "main"
+    by: str = ""
     binding: str
     stage: Stage = Stage.CREATED
     reason: str = ""
@@ -198,6 +201,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     back: str = ""
     reconnects: str = ""
     result: str = ""
+    label: str = ""
     scopes: tuple[str, ...] = ()
     inputs: dict[str, str] = {}
     client: str = ""
@@ -208,12 +212,27 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """A browser in which ``subject`` signed in; ``id`` is the keyed hash of its cookie, ``how`` one of ``key``,
-    ``mail``, ``oidc``.
+    ``mail``, ``oidc``. ``key`` is the credential of the API key that was typed, ``""`` where none was.
     """
 
     id: str
     subject: str
     how: str
+    key: str = ""
+    created_at: int = 0
+    expires_at: int = 0
+    rev: int = 0
+
+
+class MailedCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A code that was mailed to ``subject`` (``""``: nobody has that address); ``id`` is the keyed hash of the cookie
+    of the browser that asked for it, ``code`` that of the code, ``tries`` how many wrong ones were typed.
+    """
+
+    id: str
+    subject: str
+    code: str
+    tries: int = 0
     created_at: int = 0
     expires_at: int = 0
     rev: int = 0

@@ -24,8 +24,8 @@ from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
 from gateway.policy.engine import Policy
 from gateway.policy.rules import read
-from gateway.policy.terms import MAIN, Subject
-from gateway.records import ApiKey, User
+from gateway.policy.terms import MAIN, SYSTEM, Subject
+from gateway.records import ApiKey, Connected, User
 from gateway.sealing import Seal
 from tests.fakes import FakeConnector, Ledger
 
@@ -99,9 +99,13 @@ class Door:
     heard: list[Notification] = field(default_factory=list)
     parking: Parking = field(default_factory=Parking)
     patience_s: float = 600.0
+    linker: Any = None
+    meta: frozenset[str] = frozenset()
+    sentinel: Any = None
+    shadow: Any = None
 
     def __post_init__(self) -> None:
-        main = Server(MAIN, tuple(each.id for each in self.connectors))
+        main = Server(MAIN, tuple(each.id for each in self.connectors), meta=self.meta)
         self.directory = Directory((main, *self.servers), self.connectors, clock=lambda: self.now / 1000)
         self.ledger = Ledger()
         self.keys: dict[str, str] = {}
@@ -117,6 +121,9 @@ class Door:
             server_info=SERVER_INFO,
             stale_after=60,
             bounds=self.bounds,
+            linker=self.linker,
+            sentinel=self.sentinel,
+            shadow=self.shadow,
             node="node-1",
             clock=lambda: self.now,
         )
@@ -130,6 +137,18 @@ class Door:
             self._swap(identities=snapshot.identities.changed(users=[User(id=email)], keys=[key]))
         return self.pipeline.identify(self.keys[email])
 
+    def connect(self, connector: FakeConnector, email: str, id: str, *, label: str = "", account: str = "") -> str:
+        """A connection of ``email`` (or of ``system``) to a personal connector; its id."""
+        owner = email if email == SYSTEM else f"user:{email}"
+        connector.credentials = {**connector.credentials, id: owner}
+        record = Connected(id=id, owner=owner, connector=connector.id, label=label, account=account, created_at=len(id))
+        self._swap(connections=self.follower.current.connections.changed([record]))
+        return id
+
+    def disconnect(self, connector: FakeConnector, id: str) -> None:
+        connector.credentials = {each: owner for each, owner in connector.credentials.items() if each != id}
+        self._swap(connections=self.follower.current.connections.changed([], [id]))
+
     def dismiss(self, email: str) -> None:
         self._swap(identities=self.follower.current.identities.changed(removed=[("users", email)]))
 
@@ -139,7 +158,7 @@ class Door:
 
     def _swap(self, **changed: Any) -> None:
         now = self.follower.current
-        kept = {"identities": now.identities, "policy": now.policy, "confirmed_at_ms": now.confirmed_at_ms}
+        kept = {name: getattr(now, name) for name in ("identities", "policy", "confirmed_at_ms", "connections")}
         self.follower.current = Snapshot(**{**kept, **changed})
 
     async def handle(self, email: str, call: Call, *, caller: Caller | None = None) -> Params:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.store.opening import open_store
+from tests.platforms.counterparts import authority, platforms  # noqa: F401 (fixtures, for whoever asks)
 
 settings.register_profile(
     "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -16,9 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GUIDES = sorted((ROOT / "docs" / "policy").glob("*.md"))
+CONNECT = sorted((ROOT / "docs" / "connect").glob("*.md"))
 NARRATED = [
     *PAGES,
     *GUIDES,
+    *CONNECT,
     ROOT / "DESIGN.md",
     ROOT / "SECURITY.md",
     ROOT / "CHANGELOG.md",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from connectors.base import NOTHING_ASKED, Caller, Catalogue, Change, Event, Item, UpstreamError
 from gateway.audit import AuditEntry
+from gateway.errors import InvalidArguments, NotConnected
 from gateway.mcp.terms import Era, Kind, Notification, Params
+from gateway.pipeline.connecting import Link, Wants
 from gateway.policy.terms import Tool
 from gateway.store.base import Unavailable
 
@@ -117,9 +119,17 @@ def requiring(*rounds: tuple[Mapping[str, tuple[str, Params]], str | None]) -> C
     return answer
 
 
-def tool(name: str, level: str = "write", *, destructive: bool = False, schema: Params | None = None, **more) -> Item:
+def tool(
+    name: str,
+    level: str = "write",
+    *,
+    destructive: bool = False,
+    schema: Params | None = None,
+    tags: tuple[str, ...] = (),
+    **more,
+) -> Item:
     definition = {"name": name, "inputSchema": schema or {"type": "object"}, **more}
-    return _item(Kind.TOOL, name, definition, level, destructive=destructive)
+    return _item(Kind.TOOL, name, definition, level, destructive=destructive, tags=tags)
 
 
 def prompt(name: str, *arguments: str) -> Item:
@@ -135,8 +145,16 @@ def template(uri: str) -> Item:
     return _item(Kind.TEMPLATE, uri, {"uriTemplate": uri, "name": uri}, "read")
 
 
-def _item(kind: Kind, name: str, definition: Params, level: str, *, destructive: bool = False) -> Item:
-    facts = Tool(connector="", name=name, kind=kind.value, destructive=destructive, open_world=False)
+def _item(
+    kind: Kind,
+    name: str,
+    definition: Params,
+    level: str,
+    *,
+    destructive: bool = False,
+    tags: tuple[str, ...] = (),
+) -> Item:
+    facts = Tool(connector="", name=name, kind=kind.value, destructive=destructive, open_world=False, tags=tags)
     return Item("", kind, name, definition, level, facts)
 
 
@@ -147,7 +165,8 @@ CAPABILITIES: Params = {"tools": {}, "prompts": {}, "resources": {"subscribe": T
 class FakeConnector:
     """``answer`` makes the result, or raises; ``failure`` is raised instead of a catalogue; ``gate`` holds it back.
     ``without`` are owners who have no connection, ``credentials`` ids of connections and whose they are, ``named`` which
-    one was asked for at each opening. ``opened`` and ``declared`` keep by whom it was opened, and what his client can be asked for; ``met`` the latter for
+    one was asked for at each opening. Where it is ``personal`` a connection is needed, and only who is in ``credentials``
+    has one; ``lapsed`` are ids of those that have to be made anew. ``opened`` and ``declared`` keep by whom it was opened, and what his client can be asked for; ``met`` the latter for
     who asked what it offers.
     """
 
@@ -160,6 +179,9 @@ class FakeConnector:
     without: frozenset[str] = frozenset()
     credentials: Mapping[str, str] = field(default_factory=dict)
     named: list[str] = field(default_factory=list)
+    personal: bool = False
+    lapsed: frozenset[str] = frozenset()
+    title: str = ""
     failure: Exception | None = None
     gate: asyncio.Event | None = None
     private: Mapping[str, Sequence[Item]] = field(default_factory=dict)
@@ -192,10 +214,10 @@ class FakeConnector:
     def _catalogue(self, offered: Sequence[Item]) -> Catalogue:
         named = [_of(self.id, item) for item in offered]
         items = {kind: tuple(item for item in named if item.kind is kind) for kind in Kind}
-        return Catalogue(items, self.capabilities, self.instructions)
+        return Catalogue(items, self.capabilities, self.instructions, title=self.title)
 
     def holds(self, owner: str) -> bool:
-        return owner not in self.without
+        return owner in self.credentials.values() if self.personal else owner not in self.without
 
     def owner(self, credential: str) -> str:
         return self.credentials.get(credential, "")
@@ -206,6 +228,11 @@ class FakeConnector:
         self.opened.append((principal, owner))
         self.declared.append(capabilities)
         self.named.append(credential)
+        if self.personal and not self.holds(owner):
+            raise NotConnected(f"no account of `{self.id}` is connected", connector=self.id, owner=owner)
+        if credential in self.lapsed:
+            text = f"the connection to `{self.id}` has to be made anew"
+            raise NotConnected(text, connector=self.id, owner=owner, reconnect=credential)
         return FakeConnection(self, principal, owner)
 
     def watch(self, listener: Callable[[Change], None]) -> None:
@@ -241,6 +268,62 @@ def _of(connector: str, item: Item) -> Item:
         connector, item.name, item.kind.value, "", item.facts.destructive, item.facts.open_world, item.facts.tags
     )
     return Item(connector, item.kind, item.name, item.definition, item.level, facts)
+
+
+REGISTERED = "https://app.example.com/back"
+OAUTH = Wants("oauth2", by_url=True)
+
+
+@dataclass
+class FakeLinker:
+    """Connects accounts without a browser: ``links`` keeps what was asked for, ``finish`` ends a flow; ``deposited`` what
+    was typed. ``waited`` keeps for which flows somebody waited.
+    """
+
+    ways: Mapping[str, Wants] = field(default_factory=dict)
+    links: list[dict[str, str]] = field(default_factory=list)
+    deposited: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+    waited: list[tuple[str, str]] = field(default_factory=list)
+    _ends: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def wants(self, connector: str) -> Wants | None:
+        return self.ways.get(connector, OAUTH)
+
+    async def link(
+        self,
+        owner: str,
+        connector: str,
+        *,
+        by: str,
+        back: str = "",
+        reconnects: str = "",
+        client: str = "",
+        scopes: Sequence[str] = (),
+    ) -> Link:
+        if back not in ("", REGISTERED):
+            raise InvalidArguments("that place to go back to is not registered")
+        asked = {"owner": owner, "by": by, "back": back, "reconnects": reconnects, "client": client}
+        if scopes:
+            asked["scopes"] = " ".join(scopes)
+        self.links.append({"connector": connector, **asked})
+        flow = f"flow-{len(self.links)}"
+        self._ends[flow] = asyncio.Event()
+        return Link(f"https://gate.example.com/connect/{flow}.secret", flow)
+
+    def finish(self, flow: str) -> None:
+        self._ends[flow].set()
+
+    async def deposit(self, owner: str, connector: str, values: Mapping[str, str]) -> str:
+        self.deposited.append((owner, connector, values))
+        return "made-of-what-was-typed"
+
+    async def wait(self, flow: str, owner: str, within_s: float) -> bool:
+        self.waited.append((flow, owner))
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._ends[flow].wait()
+        except TimeoutError:
+            return False
 
 
 @dataclass

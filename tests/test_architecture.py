@@ -21,17 +21,51 @@ RIGHTS = (*TEXT, *(f"gateway.analysis.{each}" for each in ("cells", "classes", "
 # rooms inside it.
 MAY_IMPORT = {
     "gateway.policy": (),
+    "gateway.plain_yaml": ("gateway.policy.terms",),
     "gateway.analysis": ("gateway.policy",),
     "gateway.analysis.lint": TEXT,
-    "gateway.analysis.cases": RIGHTS,
+    "gateway.analysis.cases": (*RIGHTS, "gateway.plain_yaml"),
     "gateway.analysis.plan": RIGHTS,
     "gateway.analysis.replay": ("gateway.policy",),
     "gateway.errors": ("gateway.policy.terms",),
     "gateway.records": (),
     "gateway.mcp": ("gateway.errors", "gateway.policy.terms", "gateway.policy.spelling"),
-    "connectors": ("gateway.mcp", "gateway.policy.terms", "gateway.errors"),
+    "connectors": ("gateway.mcp", "gateway.policy.terms", "gateway.errors", "connectors.definition"),
+    "connectors.openapi": ("gateway.plain_yaml", "gateway.policy.terms", "gateway.mcp.schema_weight"),
+    "connectors.definition": (
+        "gateway.mcp",
+        "gateway.policy.terms",
+        "gateway.plain_yaml",
+        "connectors.addresses",
+        "connectors.base",
+    ),
     "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
     "gateway.sealing": (),
+    "gateway.vault": ("gateway.identity",),
+    "gateway.connections.known": ("gateway.records",),
+    "gateway.connections.upstreams": (
+        *("connectors.base", "connectors.definition", "connectors.egress", "connectors.http_messages"),
+        *("connectors.oauth", "connectors.once", "gateway.connections.material", "gateway.errors", "gateway.mcp.terms"),
+        *("gateway.records", "gateway.store.base", "gateway.vault"),
+    ),
+    "gateway.connections": (
+        *("gateway.connections.known", "gateway.vault", "gateway.identity", "gateway.records", "gateway.store.base"),
+        *("gateway.errors", "gateway.policy.terms", "gateway.settings", "gateway.manage.loans", "connectors"),
+    ),
+    "gateway.lending": (
+        *("gateway.analysis.inventory", "gateway.connections.means", "gateway.errors", "gateway.follower"),
+        *("gateway.manage.loans", "gateway.policy.terms", "gateway.records", "gateway.store.base"),
+        "connectors.definition",
+    ),
+    "gateway.linked": (
+        *("gateway.connections", "gateway.follower", "gateway.identity", "gateway.lending", "gateway.pipeline"),
+        *("gateway.policy.terms", "gateway.records", "gateway.settings", "gateway.store.base", "gateway.vault"),
+        "connectors",
+    ),
+    "gateway.held": (
+        *("gateway.connections", "gateway.follower", "gateway.identity", "gateway.records", "gateway.settings"),
+        *("gateway.store.base", "gateway.vault", "connectors"),
+    ),
     "gateway.sessions": ("gateway.policy.terms", "gateway.errors", "gateway.mcp"),
     "gateway.audit": ("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base"),
     "gateway.store": ("gateway.audit", "gateway.records"),
@@ -41,7 +75,7 @@ MAY_IMPORT = {
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
-        *("gateway.shadow", "gateway.pacing"),
+        *("gateway.shadow", "gateway.pacing", "gateway.connections.known"),
     ),
     "gateway.shadow": ("gateway.pacing", "gateway.audit", "gateway.policy", "gateway.store.base"),
     "gateway.folder_mode": (
@@ -75,20 +109,55 @@ MAY_IMPORT = {
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
         "gateway.policy.signature",
     ),
+    "gateway.platforms": (
+        *(
+            "gateway.settings",
+            "gateway.policy.terms",
+            "connectors.base",
+            "connectors.addresses",
+            "connectors.definition",
+        ),
+    ),
+    "gateway.checkup": (
+        *("gateway.platforms", "gateway.settings", "gateway.connections.redirects", "gateway.policy.terms"),
+        *("connectors.base", "connectors.definition", "connectors.egress", "connectors.oauth.metadata"),
+    ),
     "gateway.web": (
         *("gateway.pipeline", "gateway.manage", "gateway.mcp", "gateway.sessions", "gateway.identity"),
-        *("connectors.base", "gateway.policy.terms", "gateway.errors"),
+        *("connectors.base", "gateway.policy.terms", "gateway.errors", "gateway.connections", "gateway.records"),
+    ),
+    "gateway.web.pages": (
+        *("gateway.web.operations", "gateway.connections", "gateway.signing_in", "gateway.pipeline", "gateway.sealing"),
+        *("gateway.manage.loans", "gateway.settings.terms", "gateway.identity", "gateway.records", "gateway.errors"),
+        *("gateway.policy.terms", "connectors.base", "connectors.definition"),
+    ),
+    "gateway.signing_in": (
+        *("gateway.manage.sign_ins", "gateway.pipeline.buckets", "gateway.policy.limits", "gateway.policy.terms"),
+        *("gateway.follower", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
+        *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
     "gateway.servers": (
         *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
         *("gateway.pinning", "connectors.base", "connectors.egress", "connectors.upstream"),
+        *("gateway.platforms", "gateway.errors", "connectors.definition.platform", "connectors.rest.connector"),
+        *("connectors.inviting", "connectors.oauth.metadata"),
     ),
-    "gateway.cli": ("gateway", "connectors.base", "connectors.listing"),
+    "gateway.cli": (
+        *("gateway", "connectors.base", "connectors.listing", "connectors.definition", "connectors.openapi"),
+        *("connectors.rest", "connectors.oauth", "connectors.egress", "connectors.outgoing"),
+    ),
+    "gateway.accounts": ("gateway", "connectors"),
+    "gateway.front": ("gateway", "connectors"),
     "gateway.app": ("gateway", "connectors"),
 }
 # foreign package → how the modules begin that alone may import it
 ONLY_IN = {
+    "authlib": ("connectors.oauth",),
+    "joserfc": ("connectors.oauth",),
+    "smtplib": ("gateway.signing_in.mail",),
+    "markupsafe": ("gateway.web.pages",),
     "casbin": ("gateway.policy.engine", "gateway.manage.casbin_adapter"),
+    "httpx2": ("connectors.oauth",),
     "quart": ("gateway.web",),
     "werkzeug": ("gateway.web",),
     "pymongo": ("gateway.store.mongo",),
@@ -97,10 +166,10 @@ ONLY_IN = {
     "socket": ("connectors.egress", "gateway.cli"),
     "click": ("gateway.cli",),
     "rich": ("gateway.cli",),
-    "yaml": ("gateway.analysis.cases",),
+    "yaml": ("gateway.plain_yaml",),
     "hypercorn": ("gateway.cli",),
 }
-PURE = ("gateway.policy", "gateway.analysis", "gateway.mcp")
+PURE = ("gateway.policy", "gateway.analysis", "gateway.mcp", "gateway.plain_yaml", "connectors.openapi")
 IMPURE = {
     "asyncio",
     "aiohttp",

@@ -17,9 +17,11 @@ import httpx2
 import pytest
 
 from gateway.audit import AuditEntry
+from gateway.connections.webhook import message
 from gateway.identity import offered
 from gateway.policy.limits import Limits, read_limits
 from gateway.policy.rules import read
+from gateway.records import Connected
 from gateway.settings import load
 from tests.corridor.house import MODEL, House, free_port, modern, result_of, running, until
 from tests.documents import (
@@ -89,6 +91,11 @@ def test_json_is_what_it_shows(block: Block):
     shown = json.loads(block.text.replace("ost_…", "ost_" + "x" * 43))
     if "outcome" in shown:
         assert list(shown) == list(AuditEntry.__struct_fields__)
+        return
+    if shown.get("type") == "connection.changed":
+        told = dict(shown["data"])
+        at, id = told.pop("at"), told.pop("connection")
+        assert json.loads(message(Connected(id=id, **told), at).body) == shown
         return
     for server in shown["mcpServers"].values():
         root = {"http": "mcp", "sse": "sse"}[server["type"]]

@@ -12,6 +12,7 @@ import click
 import pytest
 
 import gateway.app  # noqa: F401 (so that every refusal is known)
+import gateway.settings.personal as personal_module
 import gateway.settings.upstreams as upstreams_module
 from connectors import upstream
 from connectors.base import Sharing
@@ -19,16 +20,17 @@ from gateway.audit import AuditEntry
 from gateway.audit.entry import Question
 from gateway.cli import main
 from gateway.cli.policy.differences import REASONS
+from gateway.connections.reasons import Broken
 from gateway.errors import Refusal
 from gateway.mcp import calls, input_required, jsonrpc
 from gateway.mcp.cursors import USUAL
 from gateway.mcp.terms import LEGACY_VERSIONS, MODERN_VERSIONS, Era
-from gateway.pipeline import parking, request_state, steps, tasks
+from gateway.pipeline import connecting, meta_definitions, parking, request_state, steps, tasks
 from gateway.pipeline.door import FREE
 from gateway.policy import condition_text, folder
 from gateway.policy.terms import Reason
 from gateway.sessions import IDLE_MS, PER_SUBJECT, RUNNING, SUBSCRIBED, WAITING, WAITING_BYTES
-from gateway.settings import Mode, Names, ServerMode, Settings, SettingsError, load
+from gateway.settings import Binding, Mode, Names, ServerMode, Settings, SettingsError, Tools, load
 from gateway.store import mongo, mongo_trail
 from gateway.web.asgi import BODY_S
 from gateway.web.plane import UNREAD_S
@@ -45,7 +47,7 @@ NONE = "–"
 SETTINGS = {
     found[1]: each
     for each in tables(ROOT / "docs" / "operators.md")
-    if each.columns[:2] == ("key", "default") and (found := re.search(r"`(\[.+\])`$", each.heading))
+    if each.columns[:2] == ("key", "default") and (found := re.search(r"(?:`|/)(\[.+\]|\w+\.toml)`$", each.heading))
 }
 READERS = {"has", "text", "parsed", "flag", "integer", "number", "choice", "texts", "table", "tables"}
 PLACES = {
@@ -56,15 +58,24 @@ PLACES = {
     ("upstreams", "_upstream", "table"): "[upstreams.{id}]",
     ("upstreams", "_transport", "table"): "[upstreams.{id}]",
     ("upstreams", "_secrets", "entry"): "[upstreams.{id}.headers]",
+    ("personal", "read_personal", "upstream"): "[upstreams.{id}]",
+    **{("personal", name, "table"): "[upstreams.{id}.personal]" for name in ("read_personal", "_secret")},
     ("upstreams", "_server", "table"): "[servers.{id}]",
+    ("connectors", "read_connectors", "top"): "connectors.toml",
+    ("connectors", "_connections", "top"): "",
+    ("connectors", "_connections", "sign_in"): "[sign_in]",
+    **{("connectors", name, "table"): "[connectors.{id}]" for name in ("_connector", "_credential")},
+    **{("connectors", name, "table"): "[connections]" for name in ("_connections", "_check_webhook")},
+    ("connectors", "_oidc", "table"): "[sign_in.oidc]",
+    ("connectors", "_mail", "table"): "[sign_in.mail]",
 }
 """Which section a variable of the code that reads settings stands for."""
 
 
 def asked_for() -> dict[str, set[str]]:
-    """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections of ``ostiary.toml``."""
+    """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections that are not the operator's."""
     found: dict[str, set[str]] = {}
-    for module in ("load", "upstreams"):
+    for module in ("load", "upstreams", "personal", "connectors"):
         for function in ast.walk(ast.parse(CODE[ROOT / "gateway" / "settings" / f"{module}.py"])):
             if not isinstance(function, ast.FunctionDef):
                 continue
@@ -72,7 +83,7 @@ def asked_for() -> dict[str, set[str]]:
                 match call:
                     case ast.Call(ast.Attribute(ast.Name(name), attr), [ast.Constant(str(key)), *_]) if attr in READERS:
                         pass
-                    case ast.Call(ast.Name("_secrets"), [ast.Name(name), ast.Constant(str(key)), *_]):
+                    case ast.Call(ast.Name("_secrets" | "_secret"), [ast.Name(name), ast.Constant(str(key)), *_]):
                         pass
                     case _:
                         continue
@@ -83,7 +94,9 @@ def asked_for() -> dict[str, set[str]]:
 
 def test_every_setting_has_its_row_and_every_row_its_setting(tmp_path: Path):
     known = asked_for()
-    assert {f"[{name}]" for name in known.pop("")} == {name for name in SETTINGS if re.fullmatch(r"\[\w+\]", name)}
+    fixed = {name.strip("[]") for name in SETTINGS if "{" not in name and "[" in name}
+    assert known.pop("") == {name.partition(".")[0] for name in fixed}
+    assert {f"sign_in.{key}" for key in known.pop("[sign_in]")} == {each for each in fixed if each.startswith("sign_in.")}
     wrong = '[upstreams.x]\ncommand = ["x"]\nenv = { A = {} }\n[upstreams.y]\nurl = "https://y.example"\nheaders = { A = {} }'
     write_settings(tmp_path, "upstreams", wrong)
     write_settings(tmp_path, "ostiary", '[server]\nsecret = [{ id = "a" }]')
@@ -114,6 +127,11 @@ SAMPLES = {
         ('[upstreams.x]\ncommand = ["x"]\n', '[upstreams.x]\nurl = "https://x.example"\n'),
     ),
     "[servers.{id}]": ("servers", ('[servers.x]\nupstreams = ["time"]\n',)),
+    "connectors.toml": ("connectors", ("",)),
+    "[connectors.{id}]": ("connectors", ("[connectors.x]\n",)),
+    "[connections]": ("connectors", ("[connections]\n",)),
+    "[sign_in.oidc]": ("connectors", ('[sign_in.oidc]\nissuer = "https://x.example"\nclient_id = "x"\n',)),
+    "[sign_in.mail]": ("connectors", ('[sign_in.mail]\nhost = "x.example"\nsender = "x@x.example"\n',)),
 }
 
 
@@ -121,7 +139,7 @@ def spelled(section: str, lines: dict[str, str]) -> Iterator[tuple[str, str, str
     """The file of a section, a least text of it, and that text with ``lines``."""
     file, bases = SAMPLES.get(section, ("ostiary", (section + "\n",)))
     for base in bases:
-        foreign = () if "command" in base or section not in SAMPLES or file == "servers" else ("cwd",)
+        foreign = () if "command" in base or file != "upstreams" else ("cwd",)
         foreign = ("private_hosts",) if "command" in base else foreign
         yield file, base, base + "".join(f"{key} = {value}\n" for key, value in lines.items() if key not in foreign)
 
@@ -171,9 +189,12 @@ def test_a_range_is_as_wide_as_it_says(section: str, key: str, low: int, high: i
         ("[server]", "mode", Mode),
         ("[upstreams.{id}]", "transport", upstreams_module._Transport),
         ("[upstreams.{id}]", "sharing", Sharing),
+        ("[upstreams.{id}.personal]", "kind", personal_module._Kind),
         ("[upstreams.{id}]", "era", Era),
         ("[servers.{id}]", "mode", ServerMode),
         ("[servers.{id}]", "names", Names),
+        ("[connectors.{id}]", "tools", Tools),
+        ("[connections]", "binding", Binding),
     ],
 )
 def test_a_choice_has_the_words_it_says(section: str, key: str, kind: Any):
@@ -281,6 +302,10 @@ def test_the_table_of_methods_is_that_of_the_code():
                 tasks.PER_SUBJECT_BYTES,
                 request_state.SPENT_PER_SUBJECT,
                 request_state.SPENT,
+                connecting.WAITS_EACH,
+                connecting.WAITS,
+                int(connecting.PATIENCE_S),
+                meta_definitions.MOST_SECONDS,
                 WAITING,
                 WAITING_BYTES,
                 int(UNREAD_S),
@@ -318,6 +343,10 @@ def test_the_tables_of_the_audit_are_those_of_the_code():
 def test_the_reasons_of_a_replay_are_those_of_the_code():
     told = table("policy/replay.md", "Replay", 1).by("`why` in JSON")
     assert {why: row["told to people as"] for why, row in told.items()} == REASONS
+
+
+def test_the_reasons_why_a_connection_does_not_serve_are_those_of_the_code():
+    assert set(table("operators.md", "Connected accounts").by("reason")) == set(Broken)
 
 
 def test_the_roots_of_conditions_are_those_of_the_code():

@@ -52,20 +52,26 @@ class Risk(StrEnum):
 
 
 class Revocation(StrEnum):
-    """How a platform is told to forget a token: RFC 7009, with the token as bearer, by DELETE, or not at all."""
+    """How a platform is told to forget a token: RFC 7009, with the token as bearer, by DELETE with ``access_token`` in
+    a JSON body and Basic, by DELETE with the token as bearer, or not at all.
+    """
 
     RFC7009 = "rfc7009"
     BEARER = "bearer"
     DELETE = "delete"
+    DELETE_BEARER = "delete_bearer"
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """Whether the value at ``path`` (names joined by dots) of an answer equals ``equals``."""
+    """Whether the value at ``path`` (names joined by dots) of an answer equals ``equals``; with ``present``, whether
+    there is one that is not null, false or empty.
+    """
 
     path: str
-    equals: Json
+    equals: Json = None
+    present: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +86,26 @@ class Scopes:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Where a token answer says how long it holds: ``unit`` is ``s``, ``ms`` or ``at`` (a time of day); ``default`` is
-    seconds where it does not say (``None``: unknown).
+    """Where a token answer says how long it holds (the first of ``path`` that is there): ``unit`` is ``s``, ``ms`` or
+    ``at`` (a time of day); ``default`` is seconds where it does not say (``None``: unknown).
     """
 
-    path: str = "expires_in"
+    path: tuple[str, ...] = ("expires_in",)
     unit: str = "s"
     default: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """How to read a token answer. ``access`` and ``refresh`` are paths, the first that is there counts; ``keep`` are
-    paths whose values are kept for templates, under the path's own text.
+    """How to read a token answer. Of ``access``, ``refresh`` and ``scope`` the first path that is there counts;
+    ``keep`` are paths whose values are kept for templates, under the path's own text.
     """
 
     ok_when: Equals | None = None
     error_path: str = "error"
     access: tuple[str, ...] = ("access_token",)
     refresh: tuple[str, ...] = ("refresh_token",)
-    scope: str = "scope"
+    scope: tuple[str, ...] = ("scope",)
     keep: tuple[str, ...] = ()
     expires: Expiry = Expiry()
 
@@ -117,11 +123,14 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class OAuth:
-    """The legs of OAuth 2. URLs are templates over inputs. With ``issuer``, ``iss`` is checked (RFC 9207)."""
+    """The legs of OAuth 2. URLs are templates over inputs and ``client_id``. With ``issuer``, the ``iss`` of a callback
+    is checked (RFC 9207), and must be there unless the platform has not promised it.
+    """
 
     authorize_url: str
     token_url: str
     issuer: str = ""
+    iss_promised: bool = True
     refresh_url: str = ""
     revoke_url: str = ""
     revocation: Revocation = Revocation.NONE
@@ -212,11 +221,12 @@ class Place(StrEnum):
 
 
 class Style(StrEnum):
-    """How a list is written in a query."""
+    """How a list is written in a query; ``explode`` makes the members of an object parameters of their own."""
 
     REPEAT = "repeat"
     COMMA = "comma"
     BRACKETS = "brackets"
+    EXPLODE = "explode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +255,14 @@ class PageKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Paging:
     """How further pages are asked for: ``param`` carries the cursor, page or offset; ``next`` is the path of the next
-    cursor in an answer; ``items`` the path of the list; at most ``most`` pages are put together.
+    cursor (or URL) in an answer, ``more`` of what is false on the last page, ``items`` of the list; at most ``most``
+    pages are put together.
     """
 
     kind: PageKind
     param: str = ""
     next: str = ""
+    more: str = ""
     items: str = ""
     size_param: str = ""
     size: int = 0
@@ -268,7 +280,8 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing that can be done: a tool. ``path`` is appended to the API's base URL, ``{name}`` stands for a path
-    argument. ``body`` gives constants of the body, below the arguments. ``defs`` are the ``$defs`` of the schemas.
+    argument. ``body`` gives constants of the body, which no argument overrides. ``mail`` is where in the body the
+    message goes that arguments such as ``to`` and ``subject`` make. ``defs`` are the ``$defs`` of the schemas.
     """
 
     id: str
@@ -284,6 +297,7 @@ class Action:
     content_type: str = ""
     body: Params = field(default_factory=dict)
     whole_body: str = ""
+    mail: str = ""
     defs: Params = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     idempotent: bool = False

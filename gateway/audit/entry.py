@@ -20,9 +20,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``groups`` is ``None`` where they were unknown, ``owner_roles`` where nobody looked them up. ``claims`` and
     ``hashed_claims`` keep the discipline of ``arguments`` and ``hashed``. ``offset`` is minutes east of UTC.
-    ``lenders`` were asked about after the subject, each for himself in ``main``. ``cut`` says that object or name
-    are not shown whole. ``key`` tells which key the hashes were made with, without telling the key; ``kinds`` and
-    ``claim_kinds`` of what kind the hashed values are, a letter each (see ``masking.kinds``).
+    ``lenders`` were asked about after the subject, each for himself in ``main``. ``connection`` is what conditions
+    could ask of the connection that was to serve (``id``, ``account``, ``label``, ``status``). ``cut`` says that object
+    or name are not shown whole. ``key`` tells which key the hashes were made with, without telling the key; ``kinds``
+    and ``claim_kinds`` of what kind the hashed values are, a letter each (see ``masking.kinds``).
     """
 
     tool: Facts = Facts()
@@ -31,6 +32,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hashed_claims: dict[str, str] = {}
     owner_roles: tuple[str, ...] | None = None
     lenders: tuple[str, ...] = ()
+    connection: dict[str, str] = {}
     offset: int = 0
     cut: bool = False
     key: str = ""
@@ -48,7 +50,8 @@ class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in one call. ``id`` sorts by time; ``at`` is ms since the epoch, ``took`` in ms.
+    """What happened in one call. ``id`` sorts by time; ``at`` is ms since the epoch, ``took`` in ms. ``connection`` is
+    the id of the one that was used or concerned, ``""`` where none was.
 
     ``arguments`` holds in the clear only the fields that a live condition reads and the policy does
     not mark secret, as JSON pointer → JSON text; every other value stands in ``hashed`` as a keyed hash.
@@ -68,6 +71,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
     request_id: str = ""
     owner: str = ""
+    connection: str = ""
     object: str = ""
     action: str = ""
     allowed: bool | None = None

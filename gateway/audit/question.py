@@ -33,6 +33,7 @@ def question_of(
         hashed_claims=hidden_claims,
         owner_roles=context.owner_roles,
         lenders=tuple(access.subject for access in chain[1:]),
+        connection={name: str(value) for name, value in context.connection.items()} if context.connection else {},
         offset=offset if isinstance(offset, int) else 0,
         cut=shown != first.object,
         key=key_mark(hashed) if argument_kinds or hidden_claims else "",

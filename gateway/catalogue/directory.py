@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 from connectors.base import NOTHING_ASKED, Catalogue, Change, Connector, Event, UpstreamError
 from gateway.catalogue.views import Source, View, merge
 from gateway.errors import Refusal, Unknown
+from gateway.mcp.names import META_NAMES
 from gateway.mcp.terms import Params
-from gateway.policy.terms import SYSTEM
 
 PATIENCE_S: Final = 5.0
 """How long the first list waits for a connector that does not answer; its items follow when it does."""
@@ -41,12 +41,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An MCP server that this gateway offers. ``prefixed`` tools are called ``connector__tool``."""
+    """An MCP server that this gateway offers. ``prefixed`` tools are called ``connector__tool``; those of the
+    connectors ``meta`` are reached through the meta tools alone.
+    """
 
     id: str
     connectors: tuple[str, ...]
     prefixed: bool = True
     instructions: str = ""
+    meta: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -127,10 +130,9 @@ class Directory:
             _keep(self._views[domain], principal, view)
         return view
 
-    def lenders(self, domain: str, subject: str) -> frozenset[str]:
-        """Those others on whose connections something of a server could be used by ``subject``."""
-        connectors = (self._connectors[id] for id in self.server(domain).connectors)
-        return frozenset(owner for each in connectors for owner in each.owners(subject)) - {subject, SYSTEM}
+    def connectors(self, domain: str) -> tuple[Connector, ...]:
+        """Those behind a server, in their order. Raises ``Unknown``."""
+        return tuple(self._connectors[id] for id in self.server(domain).connectors)
 
     def former(self, domain: str, principal: str) -> View | None:
         """The view that a change made obsolete last, for telling whom the change concerns."""
@@ -167,7 +169,13 @@ class Directory:
         same = (server.id, missing, *(id(each.catalogue) for _, each in known))
         if (view := self._shared.get(same)) is None:
             sources: list[Source] = [(self._connectors[id], each.catalogue) for id, each in known]
-            view = self._shared[same] = merge(sources, prefixed=server.prefixed, missing=missing)
+            view = self._shared[same] = merge(
+                sources,
+                prefixed=server.prefixed,
+                missing=missing,
+                meta=server.meta,
+                reserved=META_NAMES if server.meta else frozenset(),
+            )
         return view
 
     def _of(self, id: str, principal: str) -> _Known:

@@ -5,7 +5,7 @@ and does not ask connectors anything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -96,13 +96,15 @@ class Offer:
 @dataclass(frozen=True, weakref_slot=True, slots=True)
 class View:
     """All that a server offers to one principal, each list sorted by ``Offer.position``: so it has the same order
-    whatever the servers behind us do. ``missing`` are connectors whose word is absent or old.
+    whatever the servers behind us do. ``missing`` are connectors whose word is absent or old. ``behind`` are, by their
+    objects, the tools that are reached through the meta tools alone; they have no public names.
     """
 
     sources: tuple[Source, ...]
     listed: Mapping[Kind, tuple[Offer, ...]]
     by_name: Mapping[tuple[Kind, str], Offer]
     missing: frozenset[str] = frozenset()
+    behind: Mapping[str, Offer] = field(default_factory=dict)
 
     def find(self, kind: Kind, name: str) -> Offer | None:
         """The offer of a tool or prompt by its public name, of a resource by URI, of a template as it is written.
@@ -139,17 +141,34 @@ class View:
         merged.update({name: {} for name in _WITHOUT if unheard or any(name in each for each in known)})
         return merged | tasks.offered(known)
 
+    def title_of(self, connector: Connector) -> str:
+        """What people call a connector."""
+        heard = (catalogue.title for each, catalogue in self.sources if each is connector and catalogue is not None)
+        return next(heard, "") or connector.id
+
     def capabilities_of(self, connector: Connector) -> Params:
         """What the server behind one connector can do, as far as it was heard."""
         heard = (catalogue for each, catalogue in self.sources if each is connector and catalogue is not None)
         return next((catalogue.capabilities for catalogue in heard), {})
 
 
-def merge(sources: Sequence[Source], *, prefixed: bool, missing: frozenset[str] = frozenset()) -> View:
-    """The view over ``sources``, in their order. Of a URI that several offer, the first keeps it."""
-    listed = {kind: tuple(_offers(kind, _found(sources, kind), prefixed=prefixed)) for kind in Kind}
+def merge(
+    sources: Sequence[Source],
+    *,
+    prefixed: bool,
+    missing: frozenset[str] = frozenset(),
+    meta: frozenset[str] = frozenset(),
+    reserved: frozenset[str] = frozenset(),
+) -> View:
+    """The view over ``sources``, in their order. Of a URI that several offer, the first keeps it. The tools of the
+    connectors ``meta`` stand behind; the names ``reserved`` are nobody's.
+    """
+    found = {kind: _found(sources, kind) for kind in Kind}
+    behind = [each for each in found[Kind.TOOL] if each[1].id in meta]
+    found[Kind.TOOL] = [each for each in found[Kind.TOOL] if each[1].id not in meta]
+    listed = {kind: tuple(_offers(kind, found[kind], prefixed=prefixed, reserved=reserved)) for kind in Kind}
     by_name = {(kind, offer.name): offer for kind, offers in listed.items() for offer in offers}
-    return View(tuple(sources), listed, by_name, missing)
+    return View(tuple(sources), listed, by_name, missing, {offer.object: offer for offer in map(_hidden, behind)})
 
 
 def literal_prefix(template: str) -> str:
@@ -196,9 +215,17 @@ def _found(sources: Sequence[Source], kind: Kind) -> Sequence[Found]:
     ]
 
 
-def _offers(kind: Kind, found: Sequence[Found], *, prefixed: bool) -> Iterable[Offer]:
+def _hidden(found: Found) -> Offer:
+    place, connector, item = found
+    object = object_name(item.connector, item.kind, item.name)
+    return Offer(connector, item, object, object, place)
+
+
+def _offers(kind: Kind, found: Sequence[Found], *, prefixed: bool, reserved: frozenset[str]) -> Iterable[Offer]:
     if kind in (Kind.TOOL, Kind.PROMPT):
-        names = public_names([(item.connector, item.name) for _, _, item in found], prefixed=prefixed)
+        taken = reserved if kind is Kind.TOOL else frozenset[str]()
+        named = [(item.connector, item.name) for _, _, item in found]
+        names = public_names(named, prefixed=prefixed, reserved=taken)
     else:
         found = [each for each in found if not climbs(each[2].name)]
         names = [item.name for _, _, item in found]

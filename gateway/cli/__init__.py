@@ -15,7 +15,7 @@ from gateway.cli.output import Failure, failed
 from gateway.settings import SettingsError
 from gateway.store.base import Conflict, NotFound, Unavailable
 
-MODULES: Final = ("serve", "init", "users", "upstreams", "policy")
+MODULES: Final = ("serve", "init", "users", "upstreams", "connectors", "connections", "vault", "policy")
 """Each holds the command of its name. They are loaded when asked for: a small one need not wait for the web server."""
 
 EXPECTED: Final = (ValueError, OSError, ImportError, Conflict, NotFound, Unavailable)

@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from connectors.base import UpstreamSpec
 from connectors.listing import classify
+from connectors.rest.tools import catalogue_of
 from gateway.cli.output import Failure
+from gateway.mcp.terms import Kind
+from gateway.platforms import Platforms
 from gateway.policy.terms import Json, Tool
+from gateway.settings import Settings
 
 
 def values_of(words: Iterable[str]) -> dict[str, Json]:
@@ -25,19 +28,27 @@ def values_of(words: Iterable[str]) -> dict[str, Json]:
     return values
 
 
-def facts_of(object: str, upstreams: Iterable[UpstreamSpec]) -> Tool:
+def facts_of(object: str, settings: Settings) -> Tool:
     """What conditions may ask of ``object``, as far as the settings tell; for an unknown tool the worst case."""
     connector, _, rest = object.partition("/")
     kind, colon, name = rest.partition(":")
     if colon and kind in ("prompt", "resource"):
         return Tool(connector, name if kind == "resource" else unquote(name), kind, destructive=False, open_world=False)
     tool = unquote(rest)
-    for spec in upstreams:
+    if any(each.id == connector for each in settings.connectors):
+        return _facts_of_action(connector, tool, settings)
+    for spec in settings.upstreams:
         if spec.id == connector:
             _, destructive = classify(tool, spec.tools, None)
             return Tool(connector, tool, destructive=destructive, open_world=spec.open_world, tags=spec.tags)
     administration = connector == "gateway"
     return Tool(connector, tool, destructive=not administration, open_world=not administration)
+
+
+def _facts_of_action(connector: str, name: str, settings: Settings) -> Tool:
+    platform = Platforms(settings).current.get(connector)
+    items = () if platform is None else catalogue_of(platform).items[Kind.TOOL]
+    return next((item.facts for item in items if item.name == name), Tool(connector, name))
 
 
 def _value(text: str) -> Json:

@@ -13,10 +13,10 @@ from msgspec import structs
 from connectors.base import Secret
 from gateway.identity import PREFIX_LENGTH, KeyRing, new_key, normal_email
 from gateway.policy.rows import link_sentences
-from gateway.records import ApiKey, Grant, User
+from gateway.records import ApiKey, Connected, Flow, Grant, User
 from gateway.store.base import Conflict, NotFound, Records, Store
 
-R = TypeVar("R", User, ApiKey, Grant)
+R = TypeVar("R", User, ApiKey, Grant, Connected, Flow)
 
 ROLE: Final = "role"
 """The ``kind`` of a grant that gives a role; its row is (``user:EMAIL``, ``role:NAME``, domain)."""
@@ -78,6 +78,7 @@ async def add_user(
     if await store.users.get(id) is not None:
         raise Conflict(f"there is a user `{id}` already")
     await _sweep_grants(store, id)
+    await _sweep_connections(store, id)
     for row in rows:
         grant = Grant(id=_role_id(row), kind=ROLE, row=row, made_by=author, created_at=now)
         await _add_if_absent(store, grant)
@@ -121,15 +122,16 @@ async def reset_key(store: Store, ring: KeyRing, email: str, *, now: int, expire
 
 
 async def delete_user(store: Store, email: str) -> None:
-    """End an account, its keys, and the grants to it or from what is its own.
+    """End an account, its keys and connections, and the grants to it or from what is its own.
 
-    The account goes first, which ends everything at once; repeating a deletion that broke off clears the
-    rest. Raises ``NotFound`` when nothing was there.
+    Platforms are not told of connections that are removed so. The account goes first, which ends everything at once;
+    repeating a deletion that broke off clears the rest. Raises ``NotFound`` when nothing was there.
     """
     id = normal_email(email)
     found = await _remove_if_there(store.users, id)
     found = await _end_keys(store, id) or found
     found = await _sweep_grants(store, id) or found
+    found = await _sweep_connections(store, id) or found
     if not found:
         raise _no_user(id)
 
@@ -229,6 +231,17 @@ async def _sweep_grants(store: Store, user: str) -> bool:
     name = f"user:{user}"
     named = [grant.id async for grant in _all(store.grants) if name in grant.row[:3]]
     return any([await _remove_if_there(store.grants, id) for id in named])
+
+
+async def _sweep_connections(store: Store, user: str) -> bool:
+    """Remove every connection of the account, and every flow that would make one: a later account under its address
+    must not inherit.
+    """
+    name = f"user:{user}"
+    flows = [flow.id async for flow in _all(store.flows) if name in (flow.owner, flow.by)]
+    held = [each.id async for each in _all(store.connections) if each.owner == name]
+    gone = [await _remove_if_there(store.flows, id) for id in flows]
+    return any([*gone, *[await _remove_if_there(store.connections, id) for id in held]])
 
 
 async def _add_if_absent(store: Store, grant: Grant) -> bool:

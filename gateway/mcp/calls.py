@@ -41,6 +41,11 @@ UNSUPPORTED_VERSION: Final = -32022
 VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
+CREDENTIAL_HEADER: Final = "x-credential-id"
+BACK_HEADER: Final = "x-redirect-uri"
+WISHES: Final = (CREDENTIAL_HEADER, BACK_HEADER)
+"""Headers that say what no body of MCP can: which connection is to be used, and where the browser goes back to."""
+
 REPEATED: Final = "mcp-param-"
 """How the headers begin that repeat an argument."""
 
@@ -152,7 +157,20 @@ def classify(
     method = _method(message, era)
     kind, target = _named(message, method, era)
     repeated = _repeated(headers) if era is Era.MODERN and kind is Kind.TOOL else {}
-    return Call(message, method.step, era, version, domain, transport, kind, target, session, repeated)
+    return Call(
+        message,
+        method.step,
+        era,
+        version,
+        domain,
+        transport,
+        kind,
+        target,
+        session,
+        repeated,
+        headers.get(CREDENTIAL_HEADER, ""),
+        headers.get(BACK_HEADER, ""),
+    )
 
 
 # -- 1. the era

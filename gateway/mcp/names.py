@@ -20,6 +20,22 @@ JOINT: Final = "__"
 HASHES: Final = (6, 12, 24, 48)
 """Hexadecimal digits of a suffix; more than the first only when two names still meet."""
 
+META: Final = (
+    "list_connectors",
+    "get_connector_resources",
+    "get_action_details",
+    "execute_action",
+    "create_credential",
+    "get_credentials",
+    "get_credential_metadata",
+    "discover_action_path",
+)
+"""The tools by which those of other connectors are found and called."""
+
+META_SUFFIX: Final = "_alloy"
+META_NAMES: Final = frozenset(f"{name}{suffix}" for name in META for suffix in ("", META_SUFFIX))
+"""The names that they answer to: each has two."""
+
 _GOOD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BAD_SIGN: Final = re.compile(r"[^A-Za-z0-9_-]")
 _HASHED: Final = re.compile(r".*--[0-9a-f]{6}(?:[0-9a-f]{6}|[0-9a-f]{18}|[0-9a-f]{42})?", re.DOTALL)
@@ -57,8 +73,9 @@ def climbs(uri: str) -> bool:
 # -- public names
 
 
-def public_names(items: Sequence[Named], *, prefixed: bool) -> list[str]:
-    """The names by which clients call ``items`` of one kind, in the same order; equal items share one.
+def public_names(items: Sequence[Named], *, prefixed: bool, reserved: frozenset[str] = frozenset()) -> list[str]:
+    """The names by which clients call ``items`` of one kind, in the same order; equal items share one. Those that
+    would have a ``reserved`` name, which ours have, take a suffix.
 
     Prefixed, a name is ``connector__name``, or, where that is not ``[A-Za-z0-9_-]{1,64}`` or could be taken for
     a suffixed one, a readable part of it and ``--HASH6``. Bare, it is the name itself.
@@ -71,6 +88,8 @@ def public_names(items: Sequence[Named], *, prefixed: bool) -> list[str]:
     digits = dict.fromkeys(items, 0)
     if prefixed:
         digits = {item: 0 if _is_good(JOINT.join(item)) else HASHES[0] for item in digits}
+    elif reserved:
+        digits = {item: HASHES[0] if item[1] in reserved else 0 for item in digits}
     takers: dict[str, list[Named]] = {}
     placed = list(digits)
     while placed:

@@ -94,7 +94,8 @@ class Call:
 
     ``target`` is the public name or URI that the body names (``""`` when the method has none);
     ``domain`` comes from the URL. ``version`` is the protocol version in force for this message. ``repeated`` are
-    the headers that say they repeat an argument, by what stands behind ``Mcp-Param-``.
+    the headers that say they repeat an argument, by what stands behind ``Mcp-Param-``. ``credential`` is the id of the
+    connection that is to be used, ``back`` where a browser should go that connects an account (``""``: not said).
     """
 
     message: Message
@@ -107,3 +108,5 @@ class Call:
     target: str = ""
     session: str = ""
     repeated: Mapping[str, str] = field(default_factory=dict)
+    credential: str = ""
+    back: str = ""

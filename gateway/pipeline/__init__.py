@@ -1,6 +1,7 @@
-"""The one door: what every MCP request passes between its bytes and the server behind us."""
+"""The one door: what every MCP request, and everything administrative, passes before it is done."""
 
+from gateway.pipeline.administer import Operation
 from gateway.pipeline.door import Pipeline
 from gateway.pipeline.passage import Origin
 
-__all__ = ["Origin", "Pipeline"]
+__all__ = ["Operation", "Origin", "Pipeline"]

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from connectors.base import UpstreamError
 from gateway.errors import (
+    ConnectFirst,
     Denied,
     Fault,
     InvalidArguments,
@@ -19,6 +20,7 @@ from gateway.errors import (
     Unanswered,
     Unavailable,
     Unknown,
+    UnknownAction,
     UpstreamFailed,
 )
 from gateway.mcp.eras import RESOURCE_NOT_FOUND, error_to_client
@@ -26,7 +28,7 @@ from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Call, Era, Kind, Params, Request
 from gateway.policy.terms import Decision, Json
 
-TOLD_AS_RESULT: Final = (Denied, InvalidArguments, NotConnected, Unanswered, UpstreamFailed)
+TOLD_AS_RESULT: Final = (Denied, InvalidArguments, NotConnected, Unanswered, UnknownAction, UpstreamFailed)
 
 
 def unknown(call: Call) -> Unknown:
@@ -59,7 +61,7 @@ def fault(reference: str) -> Fault:
 
 def is_told_as_result(call: Call, refusal: Refusal) -> bool:
     calls_a_tool = isinstance(call.message, Request) and call.message.method == "tools/call"
-    return calls_a_tool and isinstance(refusal, TOLD_AS_RESULT)
+    return calls_a_tool and isinstance(refusal, TOLD_AS_RESULT) and not isinstance(refusal, ConnectFirst)
 
 
 def as_result(refusal: Refusal) -> Params:

@@ -38,6 +38,7 @@ from gateway.mcp.input_required import (
 )
 from gateway.mcp.questions import ASKING, ELICITATION, relayable
 from gateway.mcp.terms import Era, Params
+from gateway.pipeline.accounts import Account
 from gateway.pipeline.parking import LIVES_S, Parked, Parking
 from gateway.pipeline.request_state import Claim, Ticket, Tickets, What, digest, invalid
 from gateway.pipeline.way import Way
@@ -61,37 +62,30 @@ class Errand:
 
     way: Way
     offer: Offer
-    owner: str
+    account: Account
     method: str
     params: Params
 
     async def open(self) -> Connection:
-        return await self.offer.connector.open(self.way.subject.name, self.owner, self.way.capabilities)
+        return await self.offer.connector.open(
+            self.way.subject.name, self.account.owner, self.way.capabilities, credential=self.account.id
+        )
 
     @property
     def claim(self) -> Claim:
-        call = self.way.call
-        return Claim(
-            principal=self.way.subject.name,
-            domain=call.domain,
-            connector=self.offer.connector.id,
-            owner=self.owner,
-            method=self.method,
-            target=call.target,
-            digest=digest(self.way.request.params),
-        )
+        return claim_of(self.way, self.offer, self.method, self.account)
 
 
 class Bridge:
     """``patience_s`` is how long a legacy client is waited for, each time that it is asked."""
 
     def __init__(self, tickets: Tickets, parking: Parking, *, patience_s: float = LIVES_S) -> None:
-        self._tickets = tickets
+        self.tickets = tickets
         self._parking = parking
         self._patience_s = patience_s
 
     async def send(
-        self, way: Way, offer: Offer, owner: str, method: str, params: Params, wanted: Params
+        self, way: Way, offer: Offer, account: Account, method: str, params: Params, wanted: Params
     ) -> Params | InputRequired:
         """The result as the server gave it, or what a modern client has to answer before there is one. ``wanted`` are
         parameters that go to the server although clients do not decide them.
@@ -100,7 +94,7 @@ class Bridge:
         cannot be asked or does not answer, ``Limited`` and ``Unavailable`` where no more calls can wait; and
         ``UpstreamError``.
         """
-        errand = Errand(way, offer, owner, method, {**eras.to_upstream(params), **wanted})
+        errand = Errand(way, offer, account, method, {**eras.to_upstream(params), **wanted})
         try:
             if method not in ASKING:
                 return await (await errand.open()).send(method, errand.params, way)
@@ -113,7 +107,7 @@ class Bridge:
     def abandon(self, way: Way) -> None:
         """End the call that waits for the answers in this request, which was refused to whoever made it."""
         state = way.request.params.get("requestState")
-        ticket = self._tickets.peek(state) if isinstance(state, str) else None
+        ticket = self.tickets.peek(state) if isinstance(state, str) else None
         if ticket is not None and ticket.claim.principal == way.subject.name:
             self._parking.end(ticket.id)
 
@@ -144,19 +138,19 @@ class Bridge:
 
     async def _repeated(self, errand: Errand, given: Replies, state: str) -> Params | InputRequired:
         way = errand.way
-        ticket = self._tickets.read(state, errand.claim, way.passage.now)
+        ticket = self.tickets.read(state, errand.claim, way.passage.now)
         answers = chosen(given.answers, ticket.asked)
         if ticket.what is What.PARKED:
             return await self._resumed(errand, ticket, answers)
         if ticket.what is What.AGAIN:
             if any(each["action"] != "accept" for each in answers.values()):
                 raise Unanswered("the server wants a URL to be opened first, and that was not accepted")
-            self._tickets.spend(ticket, way.passage.now)
+            self.tickets.spend(ticket, way.passage.now)
             return await self._first(errand, {})
         connection = await errand.open()
         if connection.era is not Era.MODERN:
             raise invalid()
-        self._tickets.spend(ticket, way.passage.now)
+        self.tickets.spend(ticket, way.passage.now)
         result = await connection.send(errand.method, retried(errand.params, answers, ticket.state), way)
         return self._relayed(errand, connection, result)
 
@@ -197,7 +191,7 @@ class Bridge:
         return InputRequired(asked.questions, state, asked.more)
 
     def _issued(self, what: What, errand: Errand, asked: InputRequired) -> tuple[str, str]:
-        return self._tickets.issue(what, errand.claim, _methods(asked), errand.way.passage.now, asked.state)
+        return self.tickets.issue(what, errand.claim, _methods(asked), errand.way.passage.now, asked.state)
 
     # -- legacy clients
 
@@ -241,6 +235,20 @@ async def _answer(asked: Question, way: Way) -> Params:
     if problem := problem_of(answer, asked.method):
         raise Unanswered(f"the client's answer to `{asked.method}` cannot be passed on: {problem}")
     return answer
+
+
+def claim_of(way: Way, offer: Offer, method: str, account: Account) -> Claim:
+    """What tells this request, made with this account, from all others."""
+    return Claim(
+        principal=way.subject.name,
+        domain=way.call.domain,
+        connector=offer.connector.id,
+        owner=account.owner,
+        method=method,
+        target=way.call.target,
+        digest=digest(way.request.params),
+        credential=account.id,
+    )
 
 
 def incapable(required: Params, way: Way) -> Incapable | Unanswered:

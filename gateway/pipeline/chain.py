@@ -5,9 +5,16 @@ decides nothing, and asks neither a clock nor a store.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from connectors.base import Item
+from gateway.policy.spelling import read_name
 from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Access, Chain, Context, Json, Subject, Tool
+
+CONNECT: Final = "connect"
+"""The action by which somebody connects an account."""
+
+GATEWAY: Final = "gateway"
 
 
 def chain_of(
@@ -19,35 +26,56 @@ def chain_of(
     owner: str,
     args: Mapping[str, Json] | None,
     env: Mapping[str, Json],
+    connection: Mapping[str, Json] = NOTHING,
     server_owner: str = "",
 ) -> Chain:
-    """The chain of one use of ``item`` on ``owner``'s connection; ``args`` is ``None`` where they are unknown.
+    """The chain of one use of ``item`` on ``owner``'s connection; ``args`` is ``None`` where they are unknown, and
+    ``connection`` what conditions may ask of that connection.
 
     First the caller, in the domain of the URL. Then the lender, when the connection is another's, and the
     owner of the server, when it has one: each for himself, in ``main``. Servers from operator files have none.
     """
-    caller = _known(subject, item.facts, args, env)
-    first = Access(subject.name, domain, owner, object, item.level, caller)
-    if owner in (subject.name, SYSTEM) and not server_owner:
-        return (first,)
-    lenders = (owner if owner not in (subject.name, SYSTEM) else "", server_owner)
-    absent = Context(args=args, groups=None, tool=item.facts, env=env)
-    return (
-        first,
-        *(
-            Access(lender, MAIN, lender, object, item.level, caller if lender == subject.name else absent)
-            for lender in dict.fromkeys(lenders)
-            if lender
-        ),
+    caller = Context(
+        args=args, claims=subject.claims, groups=subject.groups, tool=item.facts, env=env, connection=connection
     )
+    first = Access(subject.name, domain, owner, object, item.level, caller)
+    return _with_lenders(first, server_owner)
+
+
+def operation_chain(
+    object: str,
+    action: str,
+    subject: Subject,
+    *,
+    domain: str,
+    owner: str,
+    args: Mapping[str, Json],
+    env: Mapping[str, Json],
+    owner_roles: tuple[str, ...] | None = None,
+) -> Chain:
+    """What has to be allowed for an administrative operation on ``owner``'s record: one access, but for connecting an
+    account, which is asked as a use is.
+    """
+    facts = facts_of(object)
+    caller = Context(
+        args=args, claims=subject.claims, groups=subject.groups, tool=facts, env=env, owner_roles=owner_roles
+    )
+    first = Access(subject.name, domain, owner, object, action, caller)
+    return _with_lenders(first) if action == CONNECT else (first,)
+
+
+def facts_of(object: str) -> Tool:
+    """What conditions may ask of something that is administered; administration itself is harmless."""
+    connector, _, name = object.partition("/")
+    used = connector != GATEWAY
+    return Tool(connector, read_name(name), destructive=used, open_world=used)
 
 
 def inspection(subject: Subject, env: Mapping[str, Json]) -> Chain:
     """Whether ``subject`` may be told by which rule he was refused: whoever may inspect the policy."""
-    context = _known(
-        subject, Tool(connector="gateway", name="policy", destructive=False, open_world=False), NOTHING, env
+    return operation_chain(
+        "gateway/policy", "inspect", subject, domain=MAIN, owner=SYSTEM, args=NOTHING, env=env, owner_roles=()
     )
-    return (Access(subject.name, MAIN, SYSTEM, "gateway/policy", "inspect", context),)
 
 
 def environment(now_ms: int, *, offset: int, address: str) -> dict[str, Json]:
@@ -55,5 +83,18 @@ def environment(now_ms: int, *, offset: int, address: str) -> dict[str, Json]:
     return {"now": now_ms, "offset": offset, "address": address}
 
 
-def _known(subject: Subject, facts: Tool, args: Mapping[str, Json] | None, env: Mapping[str, Json]) -> Context:
-    return Context(args=args, claims=subject.claims, groups=subject.groups, tool=facts, env=env)
+def _with_lenders(first: Access, server_owner: str = "") -> Chain:
+    """The first access, and those whose right it rests on, each for himself, in ``main``."""
+    lender = "" if first.owner in (first.subject, SYSTEM) else first.owner
+    if not (lender or server_owner):
+        return (first,)
+    known = first.context
+    absent = Context(args=known.args, groups=None, tool=known.tool, env=known.env, connection=known.connection)
+    return (
+        first,
+        *(
+            Access(name, MAIN, name, first.object, first.action, known if name == first.subject else absent)
+            for name in dict.fromkeys((lender, server_owner))
+            if name
+        ),
+    )

@@ -2,38 +2,35 @@
 
     still valid? → how often? → which item? → may he? → do the arguments fit? → connect, send → answer
 
-The first two stand here, because they come before everything that could be probed; the others, and why they come
-in this order, in ``steps.py``. This file knows no transport and no database. It reads the follower's
-snapshot once per call.
+Everything administrative passes ``Pipeline.administer`` in the same way. The first two stand in ``entrance.py``,
+because they come before everything that could be probed; the others, and why they come in this order, in
+``steps.py``. This file knows no transport and no database.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable, Collection, Iterable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import Final, TypeVar
 
 from connectors.base import Caller, Change, Event, UpstreamError
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
-from gateway.errors import Fault, Malformed, Refusal, Unauthenticated, Unavailable
-from gateway.follower import Snapshot, now_ms
-from gateway.identity import INVALID, missing
+from gateway.errors import Malformed, Refusal, Unavailable
+from gateway.follower import now_ms
 from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import Call, Notification, Params, Request, Response, Step
 from gateway.pacing import Breath
 from gateway.pipeline import answers
+from gateway.pipeline.administer import Operation, allow, allowed
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
-from gateway.pipeline.chain import environment
-from gateway.pipeline.judge import Judge
+from gateway.pipeline.connecting import Connecting, Linker
+from gateway.pipeline.entrance import Entrance, Following
 from gateway.pipeline.news import Judges, News, list_changed, turned, updated
-from gateway.pipeline.passage import Origin, Passage
+from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
 from gateway.pipeline.steps import Steps
 from gateway.pipeline.way import Way
-from gateway.policy.engine import Policy
-from gateway.policy.terms import MAIN, Decision, Reason, Subject
+from gateway.policy.terms import MAIN, Subject
 from gateway.policy.turn import Difference
 from gateway.shadow import Shadow
 
@@ -44,22 +41,12 @@ FREE: Final = (Step.OPEN, Step.PING)
 CATCH_UP_S: Final = 5.0
 """How long a request that demands a policy version waits for it."""
 
-log = logging.getLogger(__name__)
-
-
-class Following(Protocol):
-    """Whoever keeps the snapshot current (``gateway/follower.py``)."""
-
-    @property
-    def current(self) -> Snapshot: ...
-
-    async def at_least(self, version: str, within_s: float) -> bool: ...
+T = TypeVar("T")
 
 
 class Pipeline:
-    """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
-    ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show. ``shadow`` and
-    ``sentinel`` are shown each decision about one use of one thing. ``bounds`` are those of one page of a list.
+    """``linker`` connects accounts (``None``: nobody does), ``bounds`` are those of one page of a list; what else it is
+    made with, ``entrance.py`` explains.
     """
 
     def __init__(
@@ -72,6 +59,7 @@ class Pipeline:
         bridge: Bridge,
         server_info: Params,
         stale_after: float,
+        linker: Linker | None = None,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
         bounds: Bounds = USUAL,
@@ -79,32 +67,36 @@ class Pipeline:
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
     ) -> None:
+        buckets = Buckets()
+        self._entrance = Entrance(
+            follower,
+            audit,
+            buckets,
+            hashed=hashed,
+            stale_after=stale_after,
+            shadow=shadow,
+            sentinel=sentinel,
+            node=node,
+            offset=offset,
+            clock=clock,
+        )
         self._follower = follower
         self._directory = directory
-        self._audit = audit
-        self._hashed = hashed
-        self._stale_after_ms = stale_after * 1000
-        self._shadow = shadow
-        self._sentinel = sentinel
-        self._node = node
-        self._offset = offset
-        self._now = clock
-        self._buckets = Buckets()
-        self._steps = Steps(directory, self._buckets, bridge, server_info=server_info, bounds=bounds)
+        self._connecting = Connecting(bridge, linker)
+        self._steps = Steps(directory, buckets, bridge, self._connecting, server_info=server_info, bounds=bounds)
 
     def identify(self, offered: str | None) -> Subject:
         """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
-        snapshot, now = self._follower.current, self._now()
-        if offered is None:
-            raise missing()
-        if self._is_stale(snapshot, now):
-            raise answers.stale()
-        return snapshot.identities.authenticate(offered, now)
+        return self._entrance.identify(offered)
+
+    async def close(self) -> None:
+        """End what is waited for in the background."""
+        await self._connecting.close()
 
     @property
     def version(self) -> str:
         """The policy version that judges a call handed in now, before anything else is awaited."""
-        return self._follower.current.policy.version
+        return self._entrance.snapshot.policy.version
 
     async def demand(self, version: str) -> None:
         """Return once the policy is at least ``version`` (``HEAD`` or ``HEAD.SEQ``). Raises ``Malformed``,
@@ -123,50 +115,99 @@ class Pipeline:
         For ``subscriptions/listen`` it is the part of the wish that will be served. Raises ``Refusal``, but not
         what ``answers.py`` tells as a result, and ``UpstreamError`` when the server behind us said so.
         """
-        passage = self._enter(call, subject, origin)
+        message = call.message
+        passage = self._entrance.passage(
+            origin,
+            call.domain,
+            "response" if isinstance(message, Response) else message.method,
+            subject=subject,
+            request_id="" if isinstance(message, Notification) else str(message.id),
+            session=call.session,
+        )
         try:
-            return await self._pass(call, subject, origin, caller, passage)
-        except asyncio.CancelledError:
-            passage.outcome = "cancelled"
-            raise
+            with self._entrance.recorded(passage):
+                return await self._pass(call, caller, passage)
         except UpstreamError as error:
-            passage.outcome, passage.error = "upstream_error", str(error.code)
             raise answers.in_era(error, call) from error
         except Refusal as refusal:
-            passage.refused(refusal)
-            if refusal.detail:
-                log.warning("%s: %s: %r", passage.id, refusal.kind, refusal.detail)
             if answers.is_told_as_result(call, refusal):
                 return self._steps.shaped(answers.as_result(refusal), call)
             raise
-        except Exception:
-            log.exception("%s: fault in `%s`", passage.id, passage.method)
-            raise self._fault(passage) from None
-        finally:
-            self._beside(passage)
-            self._audit.record(passage.entry(self._hashed, self._node))
+
+    async def administer(
+        self, operation: Operation, subject: Subject, origin: Origin, act: Callable[[], Awaitable[T]]
+    ) -> T:
+        """What ``act`` gives, where the policy lets ``subject`` do ``operation``. Leaves one audit entry.
+
+        Raises ``Unauthenticated``, ``Limited``, ``Denied``, ``Unavailable``, and what ``act`` raises (a mistake of
+        ours as ``Fault``).
+        """
+        return await self.administer_all((operation,), subject, origin, act)
+
+    async def administer_all(
+        self, operations: Sequence[Operation], subject: Subject, origin: Origin, act: Callable[[], Awaitable[T]]
+    ) -> T:
+        """The same for what is several operations of one method: every one of them has to be allowed."""
+        first = operations[0]
+        passage = self._entrance.passage(origin, first.domain, first.method, subject=subject)
+        with self._entrance.recorded(passage):
+            judge = self._entrance.admit(passage)
+            self._entrance.count(judge, passage)
+            for each in operations:
+                allow(each, judge, passage)
+            return await act()
+
+    async def among(
+        self, method: str, operations: Sequence[Operation], subject: Subject, origin: Origin
+    ) -> tuple[bool, ...]:
+        """Which of ``operations`` the policy lets ``subject`` do: how a list of records is cut to what he may see.
+        Leaves one audit entry. Raises as ``administer`` does, but for ``Denied``.
+        """
+        passage = self._entrance.passage(origin, MAIN, method, subject=subject)
+        with self._entrance.recorded(passage):
+            judge = self._entrance.admit(passage)
+            self._entrance.count(judge, passage)
+            return tuple(allowed(each, judge) for each in operations)
+
+    async def witness(
+        self,
+        method: str,
+        origin: Origin,
+        act: Callable[[Passage], Awaitable[T]],
+        *,
+        subject: Subject = NOBODY,
+        object: str = "",
+        owner: str = "",
+    ) -> T:
+        """What ``act`` gives, with one audit entry and without a decision: for what there is nobody to decide about
+        (signing in, what a platform sends back). ``act`` notes in the passage who it turns out to be, and for whom it
+        is done. Raises ``Unavailable``, and as ``administer`` what ``act`` raises.
+        """
+        passage = self._entrance.passage(origin, MAIN, method, subject=subject)
+        passage.object, passage.owner = object, owner
+        with self._entrance.recorded(passage):
+            self._entrance.check_recordable()
+            return await act(passage)
 
     async def refuse(
         self, refusal: Refusal, origin: Origin, *, domain: str, subject: Subject | None = None, method: str = ""
     ) -> None:
         """Leave the audit entry of a request that was refused before it became a call; nothing when it has one."""
         if not refusal.reference:
-            now = self._now()
-            passage = Passage(self._audit.new_id(now), now, origin, domain, method)
-            passage.subject = subject or passage.subject
+            passage = self._entrance.passage(origin, domain, method, subject=subject or NOBODY)
             passage.refused(refusal)
-            self._audit.record(passage.entry(self._hashed, self._node))
+            self._entrance.record(passage)
 
     async def changes(
         self, change: Change, subject: Subject, domain: str, *, address: str = "", breath: Breath | None = None
     ) -> list[Notification]:
         """What a change behind us means for ``subject`` on one server: nothing, where he may see nothing of it."""
-        snapshot, now = self._follower.current, self._now()
-        if change.principal not in ("", subject.name) or self._is_stale(snapshot, now):
+        snapshot, now = self._entrance.snapshot, self._entrance.now()
+        if change.principal not in ("", subject.name) or self._entrance.is_stale(snapshot, now):
             return []
         if not snapshot.identities.still_valid(subject, now):
             return []
-        judge = self._judge(snapshot.policy, subject, domain, now, address)
+        judge = self._entrance.judge(snapshot.policy, subject, domain, now, address)
         view = await self._directory.view(domain, subject.name)
         if change.event is Event.UPDATED:
             return updated(change, judge, view)
@@ -187,81 +228,33 @@ class Pipeline:
         """What another policy means for ``subject`` on one server, who follows the resources ``followed``. It costs
         nothing where nothing of the difference can concern him.
         """
-        now = self._now()
-        if not self._follower.current.identities.still_valid(subject, now):
+        now = self._entrance.now()
+        if not self._entrance.snapshot.identities.still_valid(subject, now):
             return News()
+        judges = Judges(
+            before=self._entrance.judge(difference.before, subject, domain, now, address),
+            after=self._entrance.judge(difference.after, subject, domain, now, address),
+        )
         touched = difference.touches(subject, domain, now)
-        for lender in self._directory.lenders(domain, subject.name):
+        for lender in judges.lenders(self._directory.connectors(domain)):
             touched |= difference.touches(Subject(lender, groups=None), MAIN, now)
         if not touched:
             return News()
-        before, after = (
-            self._judge(policy, subject, domain, now, address) for policy in (difference.before, difference.after)
-        )
         view = await self._directory.view(domain, subject.name)
-        return await (breath or Breath()).work(turned(Judges(before, after), touched, view, followed))
+        return await (breath or Breath()).work(turned(judges, touched, view, followed))
 
     async def release(self, subject: Subject, domain: str, uris: Iterable[str]) -> None:
         """End subscriptions that ``handle`` made, one each: for whoever no longer wants them, or has gone.
 
         ``resources/unsubscribe`` itself is only acknowledged, since the door does not know who holds what.
         """
-        judge = self._judge(self._follower.current.policy, subject, domain, self._now(), "")
+        judge = self._entrance.judge(self._entrance.snapshot.policy, subject, domain, self._entrance.now(), "")
         await self._steps.release(judge, uris)
 
-    async def _pass(self, call: Call, subject: Subject, origin: Origin, caller: Caller, passage: Passage) -> Params:
-        snapshot = self._follower.current
-        policy = snapshot.policy
-        passage.policy, passage.readable = policy.version, policy.readable
-        passage.readable_claims = policy.readable_claims
-        if self._is_stale(snapshot, passage.at):
-            passage.decision = Decision(False, Reason.STALE_POLICY, policy.version)
-            raise answers.stale()
-        if not snapshot.identities.still_valid(subject, passage.at):
-            raise Unauthenticated(INVALID)
-        if self._audit.full:
-            raise Unavailable("calls cannot be recorded now; try again later")
-        judge = self._judge(policy, subject, call.domain, passage.at, origin.address)
+    async def _pass(self, call: Call, caller: Caller, passage: Passage) -> Params:
+        judge = self._entrance.admit(passage)
         if call.step not in FREE:
-            self._count(judge, passage)
+            self._entrance.count(judge, passage)
         if not isinstance(call.message, Request):
             return {}
-        return await self._steps.take(Way(call, call.message, subject, caller, judge, passage))
-
-    def _beside(self, passage: Passage) -> None:
-        """Show a decision to those who look on; it stands already."""
-        if passage.judge is None or passage.decision is None:
-            return
-        if self._sentinel is not None:
-            self._sentinel.see(passage.judge, passage.chain, allowed=passage.decision.allowed)
-        if self._shadow is not None:
-            passage.shadow = self._shadow.compare(passage.judge, passage.chain, allowed=passage.decision.allowed)
-
-    def _count(self, judge: Judge, passage: Passage) -> None:
-        policy, subject = judge.policy, judge.subject
-        passage.rate_class = policy.rate_class(subject, judge.domain, judge.env)
-        self._buckets.take((subject.name, judge.domain), policy.limits.of(passage.rate_class), passage.at)
-
-    def _enter(self, call: Call, subject: Subject, origin: Origin) -> Passage:
-        now, message = self._now(), call.message
-        return Passage(
-            self._audit.new_id(now),
-            now,
-            origin,
-            call.domain,
-            "response" if isinstance(message, Response) else message.method,
-            subject=subject,
-            request_id="" if isinstance(message, Notification) else str(message.id),
-            session=call.session,
-        )
-
-    def _is_stale(self, snapshot: Snapshot, now: int) -> bool:
-        return snapshot.stale(now, self._stale_after_ms)
-
-    def _judge(self, policy: Policy, subject: Subject, domain: str, now: int, address: str) -> Judge:
-        return Judge(policy, subject, domain, environment(now, offset=self._offset, address=address))
-
-    def _fault(self, passage: Passage) -> Fault:
-        refusal = answers.fault(passage.id)
-        passage.refused(refusal)
-        return refusal
+        return await self._steps.take(Way(call, call.message, passage.subject, caller, judge, passage))

@@ -5,62 +5,133 @@ call of it could be allowed. This file knows no message, no connection and no cl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import cast
 
+from msgspec import Struct
+
+from connectors.base import Connector
 from gateway.catalogue.views import Offer
 from gateway.mcp.terms import Kind
-from gateway.pipeline.chain import chain_of, inspection
+from gateway.pipeline.accounts import NO_RECORDS, Account, Records, account_of, accounts_of, needs_one
+from gateway.pipeline.chain import CONNECT, chain_of, inspection, operation_chain
 from gateway.policy.engine import Policy
 from gateway.policy.schema import Schema
-from gateway.policy.terms import NOTHING, Chain, Json, Subject
+from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Chain, Decision, Json, Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
+    """``records`` are the connections that there are."""
+
     policy: Policy
     subject: Subject
     domain: str
     env: Mapping[str, Json]
+    records: Records = NO_RECORDS
+    _accounts: dict[str, tuple[Account, ...]] = {}
 
-    def chain(self, offer: Offer, owner: str, args: Mapping[str, Json] | None) -> Chain:
-        """What has to be allowed for a use of the item on ``owner``'s connection."""
+    @property
+    def now(self) -> int:
+        """Ms since the epoch."""
+        return cast("int", self.env["now"])
+
+    def chain(self, offer: Offer, account: Account, args: Mapping[str, Json] | None) -> Chain:
+        """What has to be allowed for a use of the item on ``account``."""
         item = offer.item
         if item.kind is Kind.TEMPLATE:  # what would be used is a resource
             item = replace(item, facts=replace(item.facts, kind=Kind.RESOURCE.value))
-        return chain_of(item, offer.object, self.subject, domain=self.domain, owner=owner, args=args, env=self.env)
+        return chain_of(
+            item,
+            offer.object,
+            self.subject,
+            domain=self.domain,
+            owner=account.owner,
+            args=args,
+            env=self.env,
+            connection=account.facts,
+        )
 
-    def owner(self, offer: Offer) -> str:
-        """Whose connection serves: the first for which some call could be allowed, else the first at all."""
-        owners = self._owners(offer)
-        if len(owners) == 1:
-            return owners[0]
-        return next((owner for owner in owners if self.possible(offer, owner)), owners[0])
+    def decided(self, offer: Offer, account: Account, args: Mapping[str, Json]) -> tuple[Account, Chain, Decision]:
+        """Whether the use of the item on ``account`` is allowed, and what was asked for it."""
+        chain = self.chain(offer, account, args)
+        return account, chain, self.policy.decide(chain)
+
+    def accounts(self, connector: Connector) -> tuple[Account, ...]:
+        """The accounts that could serve, best first: his own, those lent to him, the operator's."""
+        if (known := self._accounts.get(connector.id)) is None:
+            lenders = self.lenders(connector) if needs_one(connector) else None
+            known = accounts_of(connector, self.subject.name, lenders, self.records)
+            self._accounts[connector.id] = known
+        return known
+
+    def lenders(self, connector: Connector) -> tuple[str, ...]:
+        """Those who lend him something of the connector."""
+        return self.policy.lenders(self.subject, self.domain, connector.id, self.now)
+
+    def account(self, connector: Connector, owner: str, credential: str) -> Account:
+        """The account of ``owner`` that was used before, as it stands now."""
+        return account_of(connector, owner, credential, self.records)
+
+    def serving(self, offer: Offer, credential: str = "") -> tuple[Account, ...]:
+        """The accounts of the one whose connection serves: of the first who holds one with which some call could be
+        allowed, else of the first who could make such a one, else of the first at all.
+
+        Where a ``credential`` is named it is that one: his own, or one with which some call could be allowed. For all
+        others there is none.
+        """
+        accounts = self.accounts(offer.connector)
+        if credential and needs_one(offer.connector):
+            return self._named(offer, credential)
+        if len(accounts) == 1:
+            return accounts
+        fit = [each for each in accounts if self.possible(offer, each)]
+        fit = [each for each in fit if each.held] or fit or [accounts[0]]
+        return tuple(each for each in fit if each.owner == fit[0].owner)
 
     def visible(self, offer: Offer) -> bool:
-        return any(self.possible(offer, owner) for owner in self._owners(offer))
+        return any(self.possible(offer, each) for each in self.accounts(offer.connector))
 
-    def possible(self, offer: Offer, owner: str) -> bool:
-        """Whether some use of the item on ``owner``'s connection could be allowed. Reading a resource has no
-        arguments; a template stands for every URI that begins like it.
+    def possible(self, offer: Offer, account: Account) -> bool:
+        """Whether some use of the item on ``account`` could be allowed. Reading a resource has no arguments; a
+        template stands for every URI that begins like it.
         """
         if offer.item.kind is Kind.RESOURCE:
-            return self.policy.decide(self.chain(offer, owner, NOTHING)).allowed
+            return self.policy.decide(self.chain(offer, account, NOTHING)).allowed
         if offer.item.kind is Kind.TEMPLATE:
-            return self.policy.possible_below(self.chain(offer, owner, NOTHING))
-        return self.policy.possible(self.chain(offer, owner, None), offer.narrowing)
+            return self.policy.possible_below(self.chain(offer, account, NOTHING))
+        return self.policy.possible(self.chain(offer, account, None), offer.narrowing)
 
-    def may_complete(self, offer: Offer, owner: str, known: Mapping[str, str]) -> bool:
+    def may_complete(self, offer: Offer, account: Account, known: Mapping[str, str]) -> bool:
         """Whether some use of a prompt or template could be allowed in which its arguments are those ``known``."""
         if not known:
-            return self.possible(offer, owner)
+            return self.possible(offer, account)
         if offer.item.kind is Kind.PROMPT:
-            return self.policy.possible(self.chain(offer, owner, None), Schema(offer.knowing(known)))
+            return self.policy.possible(self.chain(offer, account, None), Schema(offer.knowing(known)))
         below = offer.below(known)
-        return below is not None and self.possible(below, owner)
+        return below is not None and self.possible(below, account)
 
     def may_inspect(self) -> bool:
         """Whether he may be told by which row he was refused."""
         return self.policy.decide(inspection(self.subject, self.env)).allowed
 
-    def _owners(self, offer: Offer) -> tuple[str, ...]:
-        return offer.connector.owners(self.subject.name) or (self.subject.name,)
+    def roles_of(self, owner: str) -> tuple[str, ...]:
+        """The roles of whose record is concerned; the operator has none."""
+        if owner == SYSTEM:
+            return ()
+        groups = self.subject.groups if owner == self.subject.name else frozenset[str]()
+        return tuple(sorted(self.policy.roles_of(owner, MAIN, self.now, groups)))
+
+    def may_connect(self, connector: str, owner: str) -> Decision:
+        """Whether he may connect an account for ``owner``."""
+        chain = operation_chain(
+            connector, CONNECT, self.subject, domain=self.domain, owner=owner, args=NOTHING, env=self.env
+        )
+        return self.policy.decide(chain)
+
+    def _named(self, offer: Offer, credential: str) -> tuple[Account, ...]:
+        accounts = self.accounts(offer.connector)
+        owner = offer.connector.owner(credential)
+        named = [each for each in accounts if each.id == credential and each.owner == owner]
+        if not named and any(each.owner == owner for each in accounts):
+            named = [Account(owner, credential)]  # the operator's own has no record
+        return tuple(each for each in named if owner == self.subject.name or self.possible(offer, each))

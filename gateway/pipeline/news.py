@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.base import Change, Event
+from connectors.base import Change, Connector, Event
 from gateway.catalogue.views import Offer, View
 from gateway.mcp.terms import Kind, Notification
 from gateway.pipeline.judge import Judge
 from gateway.policy.shelves import Slices
+from gateway.policy.terms import SYSTEM
 from gateway.policy.turn import Touched
 
 CHANGED: Final[Mapping[Event, tuple[str, tuple[Kind, ...]]]] = {
@@ -36,6 +37,15 @@ class Judges:
     before: Judge
     after: Judge
 
+    def lenders(self, connectors: Iterable[Connector]) -> frozenset[str]:
+        """Those on whose connections, beside his own, something of ``connectors`` could be used before or after."""
+        return frozenset(
+            account.owner
+            for connector in connectors
+            for judge in (self.before, self.after)
+            for account in judge.accounts(connector)
+        ) - {self.after.subject.name, SYSTEM}
+
     def differ(self, offer: Offer) -> bool:
         return self.before.visible(offer) != self.after.visible(offer)
 
@@ -53,7 +63,7 @@ def updated(change: Change, judge: Judge, view: View) -> list[Notification]:
 def list_changed(change: Change, judge: Judge, views: Iterable[View]) -> Slices[list[Notification]]:
     """For those who see something of the list in one of ``views``: as it was, as it is. In slices of one item each."""
     method, kinds = CHANGED[change.event]
-    offers = (offer for view in views for kind in kinds for offer in view.listed[kind])
+    offers = (offer for view in views for kind in kinds for offer in _listed(view, kind))
     for offer in offers:
         yield
         if offer.connector.id == change.connector and judge.visible(offer):
@@ -67,7 +77,7 @@ def turned(judges: Judges, touched: Touched, view: View, followed: Collection[st
     """
     told: list[Notification] = []
     for method, kinds in CHANGED.values():
-        for offer in (offer for kind in kinds for offer in view.listed[kind] if touched.covers(offer.object)):
+        for offer in (offer for kind in kinds for offer in _listed(view, kind) if touched.covers(offer.object)):
             yield
             if judges.differ(offer):
                 told.append(Notification(method))
@@ -79,3 +89,8 @@ def turned(judges: Judges, touched: Touched, view: View, followed: Collection[st
         if read is not None and judges.take_away(read):
             lost.append(uri)
     return News(tuple(told), frozenset(lost))
+
+
+def _listed(view: View, kind: Kind) -> Iterable[Offer]:
+    """What a list of this kind depends on: what stands in it, and what its meta tools are there for."""
+    return (*view.listed[kind], *view.behind.values()) if kind is Kind.TOOL and view.behind else view.listed[kind]

@@ -15,6 +15,7 @@ from gateway.audit.question import question_of
 from gateway.catalogue.views import Offer
 from gateway.errors import Denied, Fault, NotConnected, Refusal, Unanswered, UpstreamFailed
 from gateway.mcp.terms import Kind
+from gateway.pipeline.accounts import Account
 from gateway.policy.engine import Policy
 from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
 
@@ -57,6 +58,7 @@ class Passage:
     action: str = ""
     rate_class: str = ""
     owner: str = ""
+    connection: str = ""
     arguments: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     decision: Decision | None = None
     chain: Chain = ()
@@ -75,8 +77,9 @@ class Passage:
     def _took(self) -> float:
         return (time.perf_counter() - self.began) * 1000
 
-    def concerns(self, offer: Offer, owner: str) -> None:
-        self.kind, self.object, self.action, self.owner = offer.item.kind, offer.object, offer.item.level, owner
+    def concerns(self, offer: Offer, account: Account) -> None:
+        self.kind, self.object, self.action = offer.item.kind, offer.object, offer.item.level
+        self.owner, self.connection = account.owner, account.id
 
     def judged(self, policy: Policy, chain: Chain, decision: Decision) -> None:
         """Note what ``policy`` decided about one use of one thing."""
@@ -115,6 +118,7 @@ class Passage:
             method=self.method,
             request_id=self.request_id,
             owner=self.owner,
+            connection=self.connection[:_SHORT],
             object=object,
             action=self.action,
             allowed=None if decision is None else decision.allowed,

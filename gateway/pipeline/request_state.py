@@ -34,10 +34,13 @@ class What(StrEnum):
     RELAYED = "relayed"  # they go to the server, with its own state
     PARKED = "parked"  # a call of ours waits for them
     AGAIN = "again"  # they only tell that the call may be made once more
+    CONNECTED = "connected"  # they tell that an account is being connected, by the flow that the state names
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
-    """The request that a state is for. ``digest`` is of its parameters, as the client sends them."""
+    """The request that a state is for. ``digest`` is of its parameters, as the client sends them. ``owner`` and
+    ``credential`` tell whose connection it was to use, and which was named.
+    """
 
     principal: str
     domain: str
@@ -46,6 +49,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     method: str
     target: str
     digest: bytes
+    credential: str = ""
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):

@@ -1,9 +1,7 @@
 """What each MCP request does, once it is known who asks and that he does not ask too often.
 
-The order inside a use is chosen so that nobody learns of what he may not use. What no call of his could reach
-answers like what does not exist, whatever its arguments or its own limit; only then does a visible item tell of
-its limit, of a denial for these arguments, and of its schema. The decision is made on the parsed arguments, and
-the very same value is sent on. This file knows no snapshot, no clock and no audit trail.
+One use of one thing stands in ``uses.py``, what goes through the meta tools in ``meta_tools.py``, what is asked about
+tasks in ``task_steps.py``. This file knows no snapshot, no clock and no audit trail.
 """
 
 import logging
@@ -12,21 +10,23 @@ from typing import Final, cast
 
 from connectors.base import QUIET, UpstreamError
 from gateway.catalogue import Directory
-from gateway.catalogue.views import Offer
+from gateway.catalogue.views import Offer, View
 from gateway.errors import Denied, InvalidArguments, NotConnected, Refusal, Unknown, UpstreamFailed
 from gateway.mcp import eras
-from gateway.mcp.calls import mismatch
 from gateway.mcp.cursors import Bounds, Pages, page
-from gateway.mcp.input_required import InputRequired
 from gateway.mcp.jsonrpc import quoted
-from gateway.mcp.repeating import disagreement
-from gateway.mcp.terms import Call, Era, Kind, Params
+from gateway.mcp.terms import Call, Kind, Params
 from gateway.pipeline import answers
+from gateway.pipeline.accounts import Account
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.connecting import Connecting
+from gateway.pipeline.followed import Followed
 from gateway.pipeline.judge import Judge
+from gateway.pipeline.meta_tools import MetaTools, Shown
 from gateway.pipeline.task_steps import TaskSteps, demand_extension
 from gateway.pipeline.tasks import Tasks
+from gateway.pipeline.uses import Uses
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Decision, Json, Reason
 
@@ -38,7 +38,6 @@ LISTED_AS: Final = {
 }
 LISTENABLE: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
 SUBSCRIPTIONS: Final = 100
-NOTHING_WANTED: Final[Params] = {}
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +46,23 @@ class Steps:
     """One method for each MCP method; what none of them is for is refused."""
 
     def __init__(
-        self, directory: Directory, buckets: Buckets, bridge: Bridge, *, server_info: Params, bounds: Bounds
+        self,
+        directory: Directory,
+        buckets: Buckets,
+        bridge: Bridge,
+        connecting: Connecting,
+        *,
+        server_info: Params,
+        bounds: Bounds,
     ) -> None:
         self._directory = directory
         self._bounds = bounds
-        self._buckets = buckets
         self._bridge = bridge
         self._server_info = server_info
+        self._followed = Followed()
         self._tasks = TaskSteps(directory, Tasks(), server_info=server_info)
+        self._uses = Uses(buckets, connecting, self._tasks, self._followed, server_info=server_info)
+        self._meta = MetaTools(self._uses, connecting)
         self._methods: Mapping[str, Callable[[Way], Awaitable[Params]]] = {
             "initialize": self._initialize,
             "server/discover": self._discover,
@@ -64,7 +72,7 @@ class Steps:
             "prompts/list": self._list,
             "resources/list": self._list,
             "resources/templates/list": self._list,
-            "tools/call": self._use,
+            "tools/call": self._call,
             "prompts/get": self._use,
             "resources/read": self._use,
             "resources/subscribe": self._use,
@@ -87,12 +95,14 @@ class Steps:
 
     async def release(self, judge: Judge, uris: Iterable[str]) -> None:
         """End one subscription to each of ``uris``, as far as the servers behind us still answer."""
-        view = await self._directory.view(judge.domain, judge.subject.name)
+        principal, domain = judge.subject.name, judge.domain
+        view = await self._directory.view(domain, principal)
         for uri in uris:
             if (offer := view.find(Kind.RESOURCE, uri)) is None:
                 continue
+            account = self._followed.get(principal, domain, uri) or judge.serving(offer)[0]
             try:
-                connection = await offer.connector.open(judge.subject.name, judge.owner(offer))
+                connection = await offer.connector.open(principal, account.owner, credential=account.id)
                 await connection.send("resources/unsubscribe", {"uri": uri}, QUIET)
             except (UpstreamError, Refusal) as failure:
                 log.info("`%s`: a subscription could not be ended: %s", offer.connector.id, failure)
@@ -129,45 +139,54 @@ class Steps:
         cursor = str(way.request.params.get("cursor") or "")
         after = pages.position(cursor) if cursor else None
         view = await self._directory.view(server.id, way.subject.name, way.capabilities)
-        offers, last = page(view.listed[kind], after, self._bounds, shown=way.judge.visible)
+        shown = Shown(way.judge, view)
+        offers, last = page(shown.listed(kind), after, self._bounds, shown=shown)
         listed: Params = {LISTED_AS[kind]: [offer.definition for offer in offers]}
         return self.shaped(listed if last is None else {**listed, "nextCursor": pages.cursor(last)}, way.call)
 
+    async def _call(self, way: Way) -> Params:
+        view = await self._view(way)
+        tool = self._meta.find(view, way.call.target)
+        return await (self._used(way, view) if tool is None else self._meta.take(tool, way, view))
+
     async def _use(self, way: Way) -> Params:
-        offer = await self._find(way)
+        return await self._used(way, await self._view(way))
+
+    async def _used(self, way: Way, view: View) -> Params:
+        offer = _found(way, view)
         reads = offer.item.kind is Kind.RESOURCE
         args: Json = {} if reads else way.request.params.get("arguments", {})
         if not isinstance(args, dict):
             raise InvalidArguments("`arguments`: must be an object")
-        way.passage.arguments = args
-        owner = self._allow(way, offer, args)
-        if way.call.era is Era.MODERN and (said := disagreement(offer.repeats, args, way.call.repeated)):
-            raise mismatch(said)
-        if not reads and (problems := offer.arguments.problems(args)):
-            raise InvalidArguments("; ".join(problems))
         own_name: Params = {} if reads else {"name": offer.item.name}
-        wanted = await self._tasks.wanted(way, offer) if offer.item.kind is Kind.TOOL else {}
         params = {**way.request.params, **own_name}
-        return await self._send(way, offer, owner, way.request.method, params, wanted)
+        is_tool = offer.item.kind is Kind.TOOL
+        return await self._uses.use(way, offer, args, params, repeats=offer.repeats, task=is_tool)
 
     async def _complete(self, way: Way) -> Params:
         """Completion helps with arguments that are not known yet: whoever could use the prompt or template with those
         that are may ask.
         """
         known = _known(way.request.params)
-        offer = await self._find(way)
-        owner = way.judge.owner(offer)
-        way.passage.concerns(offer, owner)
-        possible = way.judge.may_complete(offer, owner, known)
+        offer = _found(way, await self._view(way))
+        account, possible = self._completing(way, offer, known)
+        way.passage.concerns(offer, account)
         reason = Reason.ALLOWED if possible else Reason.NO_RULE
         way.passage.decision = Decision(possible, reason, way.judge.policy.version)
         if not possible:
             raise answers.unknown(way.call)
-        self._count_object(way, offer.object)
+        self._uses.count(way, offer.object)
         params, ref = way.request.params, way.request.params.get("ref")
         if offer.item.kind is Kind.PROMPT and isinstance(ref, dict):
             params = {**params, "ref": {**ref, "name": offer.item.name}}
-        return await self._send(way, offer, owner, way.request.method, params)
+        return await self._uses.send(way, offer, account, way.request.method, params)
+
+    def _completing(self, way: Way, offer: Offer, known: Mapping[str, str]) -> tuple[Account, bool]:
+        """With which account he may complete, if with any: of several that would do, with the one made first."""
+        accounts = self._uses.serving(way, offer)
+        fit = (each for each in accounts if way.judge.may_complete(offer, each, known))
+        found = next(fit, None)
+        return found or accounts[0], found is not None
 
     async def _listen(self, way: Way) -> Params:
         wish = way.request.params.get("notifications")
@@ -188,62 +207,33 @@ class Steps:
 
     async def _subscribes(self, way: Way, uri: str) -> bool:
         """Whether updates of a resource can be had by this subject, and were asked for."""
-        view = await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
-        offer = view.find(Kind.RESOURCE, uri)
+        offer = (await self._view(way)).find(Kind.RESOURCE, uri)
         if offer is None or not way.judge.visible(offer):
             return False
         try:
-            await self._send(way, offer, way.judge.owner(offer), "resources/subscribe", {"uri": uri})
-        except (UpstreamError, UpstreamFailed, NotConnected):
+            accounts = self._uses.serving(way, offer)
+            if len(accounts) == 1:  # of several, one has to be named
+                await self._uses.send(way, offer, accounts[0], "resources/subscribe", {"uri": uri})
+        except (UpstreamError, UpstreamFailed, NotConnected, Unknown):
             return False
-        return True
+        return len(accounts) == 1
 
     # -- parts of the steps
 
-    async def _find(self, way: Way) -> Offer:
-        """The offer that the call names; raises ``Unknown``."""
-        way.passage.kind, way.passage.object = way.call.kind, way.call.target
-        view = await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
-        offer = view.find(way.call.kind, way.call.target) if way.call.kind else None
-        if offer is None:
-            raise answers.unknown(way.call)
-        return offer
-
-    def _allow(self, way: Way, offer: Offer, args: Mapping[str, Json]) -> str:
-        """Whose connection the call may use; raises ``Unknown``, ``Limited``, ``Denied``."""
-        owner = way.judge.owner(offer)
-        chain = way.judge.chain(offer, owner, args)
-        decision = way.judge.policy.decide(chain)
-        way.passage.concerns(offer, owner)
-        way.passage.judged(way.judge.policy, chain, decision)
-        if not decision.allowed and not way.judge.possible(offer, owner):
-            raise answers.unknown(way.call)
-        self._count_object(way, offer.object)
-        if not decision.allowed:
-            raise answers.denied(decision, explain=way.judge.may_inspect())
-        return owner
-
-    async def _send(
-        self, way: Way, offer: Offer, owner: str, method: str, params: Params, wanted: Params = NOTHING_WANTED
-    ) -> Params:
-        """The result in the client's era, which may be a question or a task; ``wanted`` goes to the server besides."""
-        result = await self._bridge.send(way, offer, owner, method, params, wanted)
-        if isinstance(result, InputRequired):
-            way.passage.outcome = "input_required"
-            return eras.asking(result, server_info=self._server_info)
-        if method == "tools/call" and (task := self._tasks.made(way, offer, owner, result, wanted=bool(wanted))):
-            return task
-        if result.get("isError") is True:
-            way.passage.outcome = "tool_error"
-        return self.shaped(result, way.call)
-
-    def _count_object(self, way: Way, object: str) -> None:
-        for limit in way.judge.policy.limits.on(object, way.passage.rate_class):
-            key = (way.subject.name, way.call.domain, limit.match, limit.klass or "")
-            self._buckets.take(key, limit.limit, way.passage.at)
+    async def _view(self, way: Way) -> View:
+        return await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
 
     def shaped(self, result: Params, call: Call) -> Params:
-        return eras.to_client(result, call, server_info=self._server_info)
+        return self._uses.shaped(result, call)
+
+
+def _found(way: Way, view: View) -> Offer:
+    """The offer that the call names; raises ``Unknown``."""
+    way.passage.kind, way.passage.object = way.call.kind, way.call.target
+    offer = view.find(way.call.kind, way.call.target) if way.call.kind else None
+    if offer is None:
+        raise answers.unknown(way.call)
+    return offer
 
 
 def _known(params: Params) -> Mapping[str, str]:

@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from connectors.base import UpstreamError
+from connectors.base import Connection, UpstreamError
 from gateway.catalogue import Directory
-from gateway.catalogue.views import Offer
+from gateway.catalogue.views import Offer, View
 from gateway.errors import InvalidArguments, Refusal, Unknown, UpstreamFailed
 from gateway.mcp import eras, tasks
 from gateway.mcp.calls import METHOD_NOT_FOUND
 from gateway.mcp.input_required import lacking, read, replies, requests
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Era, Kind, Notification, Params
+from gateway.pipeline.accounts import Account
 from gateway.pipeline.bridge import incapable
 from gateway.pipeline.tasks import Task, Tasks
 from gateway.pipeline.way import Way
@@ -60,7 +61,7 @@ class TaskSteps:
             raise InvalidArguments("`task`: must be an object, and its `ttl` a number of milliseconds")
         return {"task": {"ttl": ttl} if ttl else {}}
 
-    def made(self, way: Way, offer: Offer, owner: str, result: Params, *, wanted: bool) -> Params | None:
+    def made(self, way: Way, offer: Offer, account: Account, result: Params, *, wanted: bool) -> Params | None:
         """What the client is told when ``result`` of its call is a task: the same, under an id of ours. Raises
         ``UpstreamFailed`` when nobody could ever ask about that task.
         """
@@ -74,7 +75,8 @@ class TaskSteps:
             principal=way.subject.name,
             domain=way.call.domain,
             connector=offer.connector.id,
-            owner=owner,
+            owner=account.owner,
+            credential=account.id,
             tool=offer.name,
             arguments=way.passage.arguments,
             era=Era.MODERN if modern else Era.LEGACY,
@@ -109,9 +111,10 @@ class TaskSteps:
         """How a task stands; ``None`` when its server does not know it any more, or he may not know."""
         try:
             offer = await self._offer(task)
-            if not way.judge.policy.decide(way.judge.chain(offer, task.owner, task.arguments)).allowed:
+            account = way.judge.account(offer.connector, task.owner, task.credential)
+            if not way.judge.policy.decide(way.judge.chain(offer, account, task.arguments)).allowed:
                 return None
-            connection = await offer.connector.open(task.principal, task.owner, way.capabilities)
+            connection = await _opened(way, task, offer)
             async with turns:
                 told = await connection.send("tasks/get", {"taskId": task.theirs}, way)
             return tasks.renamed(told, task.id)
@@ -134,9 +137,10 @@ class TaskSteps:
     async def _allowed(self, way: Way, task: Task) -> Offer:
         """The tool that made the task, if the very call would be allowed now; the audit entry tells of it."""
         offer = await self._offer(task)
-        way.passage.concerns(offer, task.owner)
+        account = way.judge.account(offer.connector, task.owner, task.credential)
+        way.passage.concerns(offer, account)
         way.passage.arguments = task.arguments
-        chain = way.judge.chain(offer, task.owner, task.arguments)
+        chain = way.judge.chain(offer, account, task.arguments)
         way.passage.judged(way.judge.policy, chain, decision := way.judge.policy.decide(chain))
         if not decision.allowed:
             raise _unknown(task.id)
@@ -145,13 +149,13 @@ class TaskSteps:
     async def _offer(self, task: Task) -> Offer:
         """The tool of a task, as it is offered now. Raises ``Unknown``."""
         view = await self._directory.view(task.domain, task.principal)
-        offer = view.find(Kind.TOOL, task.tool)
+        offer = view.find(Kind.TOOL, task.tool) or view.behind.get(task.tool)
         if offer is None or offer.connector.id != task.connector:
             raise _unknown(task.id)
         return offer
 
     async def _sent(self, way: Way, task: Task, offer: Offer, answers: Json = None) -> Params:
-        connection = await offer.connector.open(task.principal, task.owner, way.capabilities)
+        connection = await _opened(way, task, offer)
         if connection.era is not task.era:
             raise _unknown(task.id)
         given: Params = {} if answers is None else {"inputResponses": answers}
@@ -184,10 +188,23 @@ class _Told:
         return await self.way.ask(method, tasks.renamed(params, self.id))
 
 
+def refuse_task(way: Way, view: View, name: str) -> None:
+    """Raises ``Unknown`` (-32601) where a call is to be run as a task and its tool cannot be."""
+    if way.request.params.get("task") is None or way.call.version != tasks.VERSION:
+        return
+    if "tasks" in view.capabilities:  # who offers no tasks ignores that one is wanted
+        raise Unknown(f"the tool {quoted(name)} cannot be run as a task", code=METHOD_NOT_FOUND)
+
+
 def demand_extension(way: Way) -> None:
     """Raises ``Incapable`` when the modern client did not declare the extension."""
     if not tasks.extends(way.capabilities):
         raise incapable(tasks.EXTENSION, way)
+
+
+async def _opened(way: Way, task: Task, offer: Offer) -> Connection:
+    """A connection on the account that the task was made with."""
+    return await offer.connector.open(task.principal, task.owner, way.capabilities, credential=task.credential)
 
 
 def _unknown(id: str) -> Unknown:

@@ -27,8 +27,8 @@ oldest is forgotten.
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool. ``expires`` is ms
-    since the epoch, ``weight`` the bytes of the arguments.
+    """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool, ``credential`` the
+    connection of ``owner`` that was used. ``expires`` is ms since the epoch, ``weight`` the bytes of the arguments.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Task:
     domain: str
     connector: str
     owner: str
+    credential: str
     tool: str
     arguments: Mapping[str, Json]
     era: Era
@@ -60,6 +61,7 @@ class Tasks:
         domain: str,
         connector: str,
         owner: str,
+        credential: str,
         tool: str,
         arguments: Mapping[str, Json],
         era: Era,
@@ -70,7 +72,20 @@ class Tasks:
         id = secrets.token_urlsafe(24)
         weight = len(msgspec.json.encode(arguments))
         self._make_room(principal, weight)
-        task = Task(id, principal, domain, connector, owner, tool, arguments, era, theirs, now + LIVES_MS, weight)
+        task = Task(
+            id,
+            principal,
+            domain,
+            connector,
+            owner,
+            credential,
+            tool,
+            arguments,
+            era,
+            theirs,
+            now + LIVES_MS,
+            weight,
+        )
         self._tasks[id] = task
         self._of.setdefault(principal, OrderedDict())[id] = None
         return task

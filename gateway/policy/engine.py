@@ -264,6 +264,12 @@ class Policy:
             classes.put(key, found)
         return found
 
+    def lenders(self, subject: Subject, domain: str, connector: str, now: int) -> tuple[str, ...]:
+        """The others on whose connections to ``connector`` ``subject`` could be allowed something in ``domain`` at
+        ``now`` (ms), sorted: those whom a living allow names, whatever else is asked of them.
+        """
+        return self._finder.lenders(subject, domain, connector, now)
+
     def _decide(self, access: Access) -> Decision:
         if self.bundle is None:
             return Decision(False, Reason.NO_POLICY, self.version, access=access)

@@ -5,7 +5,7 @@ in its key, and refers to nothing that refers to it: a snapshot that is dropped 
 collector (which a server may freeze).
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
@@ -15,13 +15,13 @@ from msgspec import Struct
 from gateway.policy.answers import Answer, Verdict, in_casbins_order
 from gateway.policy.conditions import Condition
 from gateway.policy.engine_casbin import Court, question
-from gateway.policy.index import Found, Row
+from gateway.policy.index import Found, Row, covers, is_loan
 from gateway.policy.layers import Layer
-from gateway.policy.model import is_subject
+from gateway.policy.model import dom_match, is_subject
 from gateway.policy.possible import Demand, possible
 from gateway.policy.roles import Eras, Names, Roles, moment
 from gateway.policy.schema import Narrowing
-from gateway.policy.terms import Access, Reason
+from gateway.policy.terms import Access, Reason, Subject
 
 REMEMBERED: Final = 10_000
 """Things of one kind."""
@@ -82,6 +82,7 @@ class Finder:
         self._demands: Memory[Demand, Demand] = self._memory(REMEMBERED)
         self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory(REMEMBERED)
         self.classes: Memory[Key, str] = self._memory(REMEMBERED)
+        self._lenders: Memory[Key, tuple[str, ...]] = self._memory(REMEMBERED)
 
     def known(self, name: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Known:
         """Who ``name`` is in ``domain``, at ``now`` in ms since the epoch; ``None`` is unknown."""
@@ -114,6 +115,18 @@ class Finder:
         rows = self._candidates(access, known)
         asked = question(access, known.names)
         return self._kept(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
+
+    def lenders(self, subject: Subject, domain: str, connector: str, now: int) -> tuple[str, ...]:
+        """The others on whose connections some living allow lets ``subject`` use something of ``connector``, sorted."""
+        key = subject.name, domain, connector, subject.groups, self._eras.at(now)
+        if (known := self._lenders.get(key)) is not None:
+            return known
+        names = self.known(subject.name, domain, subject.groups, now).names.allow
+        loans = (row for row in self._loans(names, domain) if row.lives(now) and covers(row.rule, connector))
+        return self._lenders.put(key, tuple(sorted({row.rule.owner for row in loans} - {subject.name})))
+
+    def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:
+        return (row for layer in self._layers for row in layer.index.lent(names, domain))
 
     def solved(self, demands: Sequence[Demand], narrowing: Narrowing) -> bool | None:
         """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
@@ -166,6 +179,10 @@ class PlainFinder(Finder):
     def _candidates(self, access: Access, known: Known) -> Sequence[Row]:  # noqa: ARG002 (whoever asks)
         """All living rows."""
         return _living(self._all, moment(access.context))
+
+    def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:
+        there = (row for row in self._all if row.rule.subject in names and dom_match(domain, row.rule.domain))
+        return (row for row in there if is_loan(row.rule))
 
     @cached_property
     def _all(self) -> list[Row]:

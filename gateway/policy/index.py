@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from gateway.policy.conditions import Condition
-from gateway.policy.model import domains_for, is_odd, patterns_for
+from gateway.policy.model import USE, domains_for, is_odd, is_subject, patterns_for
 from gateway.policy.shelves import FEW, Shelf, Slices, packed, put, reshelved
 from gateway.policy.terms import Effect, Rule
 
@@ -66,11 +66,14 @@ class Patterns(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """``subjects`` are the rows by domain and subject, ``objects`` the allows by object; never changed once built."""
+    """``subjects`` are the rows by domain and subject, ``objects`` the allows by object, ``loans`` (by domain and
+    subject) the allows to use what somebody named lends; never changed once built.
+    """
 
     subjects: Shelf[Found]
     objects: Shelf[tuple[Row, ...]]
     patterns: Patterns = Patterns()
+    loans: Shelf[tuple[Row, ...]] = {}
 
     def changed(self, added: Sequence[Row], removed: Sequence[Row]) -> "Index":
         """The index with and without these rows."""
@@ -78,7 +81,15 @@ class Index(Struct, frozen=True):
             reshelved(self.subjects, _SUBJECT, _packed, added=added, removed=removed, unpack=rows_in),
             reshelved(self.objects, _object, tuple, added=_allows(added), removed=_allows(removed)),
             reduce(Patterns.and_of, added, self.patterns),
+            reshelved(self.loans, _SUBJECT, tuple, added=_loans(added), removed=_loans(removed)),
         )
+
+    def lent(self, names: frozenset[str], domain: str) -> Iterator[Row]:
+        """The loans to whoever is known under ``names`` in ``domain``."""
+        for each in domains_for(domain):
+            there = self.loans.get(each, {})
+            for name in there.keys() & names:
+                yield from there[name]
 
     def of(self, names: frozenset[str], domain: str) -> list[Found]:
         """All rows of whoever is known under ``names`` in ``domain``, each once."""
@@ -116,18 +127,22 @@ class Filling:
     def __init__(self) -> None:
         self._subjects: dict[str, dict[str, Any]] = {}
         self._objects: dict[str, dict[str, Any]] = {}
+        self._loans: dict[str, dict[str, Any]] = {}
         self._patterns = Patterns()
 
     def add(self, row: Row) -> None:
         put(self._subjects, _SUBJECT(row), row)
         if row.rule.effect is Effect.ALLOW:
             put(self._objects, _object(row), row)
+        if is_loan(row.rule):
+            put(self._loans, _SUBJECT(row), row)
         self._patterns = self._patterns.and_of(row)
 
     def filled(self) -> Slices[Index]:
         subjects: Shelf[Found] = yield from packed(self._subjects, _packed)
         objects: Shelf[tuple[Row, ...]] = yield from packed(self._objects, tuple)
-        return Index(subjects, objects, self._patterns)
+        loans: Shelf[tuple[Row, ...]] = yield from packed(self._loans, tuple)
+        return Index(subjects, objects, self._patterns, loans)
 
 
 def rows_in(found: Found) -> Iterator[Row]:
@@ -159,6 +174,20 @@ def _joined(few: Iterable[Row]) -> ByObject:
 
 def _allows(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.rule.effect is Effect.ALLOW]
+
+
+def is_loan(rule: Rule) -> bool:
+    """Whether it lets others use what somebody named lends."""
+    return rule.effect is Effect.ALLOW and rule.action in USE and is_subject(rule.owner)
+
+
+def covers(rule: Rule, connector: str) -> bool:
+    """Whether it may be about something of ``connector``."""
+    return rule.object == "*" or rule.object.startswith(f"{connector}/")
+
+
+def _loans(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if is_loan(row.rule)]
 
 
 def _object(row: Row) -> tuple[str, str]:

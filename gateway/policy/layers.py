@@ -144,7 +144,8 @@ class Layer:
     @property
     def contents(self) -> list[Any]:
         """What a layer that nobody has any more is taken apart from."""
-        return [*self.links.values(), *self.index.objects.values(), *self.index.subjects.values()]
+        index = self.index
+        return [*self.links.values(), *index.loans.values(), *index.objects.values(), *index.subjects.values()]
 
 
 def _entry(key: str, item: Rule | Link, conditions: dict[str, Condition], problems: list[Problem]) -> Row | Link:

@@ -18,6 +18,7 @@ from connectors.base import Secret
 from gateway.identity import normal_email
 from gateway.policy.signature import TrustedKey, read_public
 from gateway.policy.terms import Place, Problem
+from gateway.settings.connectors import read_connectors
 from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
 from gateway.settings.upstreams import read_servers, read_upstreams
 from gateway.settings.values import References, Table, read_secret, suggestion
@@ -28,7 +29,7 @@ DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
 MOST_KEY_BYTES: Final = 4096
-FILES: Final = ("ostiary.toml", "upstreams.toml", "servers.toml")
+FILES: Final = ("ostiary.toml", "upstreams.toml", "connectors.toml", "servers.toml")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?")
 _SECRET_ID: Final = re.compile(r"[a-z0-9-]{1,32}")
@@ -37,7 +38,7 @@ _HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:
-    """What ``folder`` (``ostiary.toml``, ``upstreams.toml``, ``servers.toml``) and ``environ`` set.
+    """What the files of ``folder`` (``FILES``) and ``environ`` set.
 
     In development without a secret, one is made in the state folder and used from then on. Raises
     ``SettingsError`` with every problem there is.
@@ -66,6 +67,8 @@ class _Loading:
         mode = self._mode(server, host)
         store_settings = self._store(store)
         upstreams = read_upstreams(self._file("upstreams.toml"), self.references, self.root)
+        ids = tuple(spec.id for spec in upstreams)
+        connecting = read_connectors(self._file("connectors.toml"), self.references, self.root, mode=mode, taken=ids)
         settings = Settings(
             folder=self.folder,
             root=self.root,
@@ -90,7 +93,10 @@ class _Loading:
             audit=self._audit(top.table("audit")),
             admin_email=self._admin(top.table("admin")),
             upstreams=upstreams,
-            servers=read_servers(self._file("servers.toml"), upstreams),
+            servers=read_servers(self._file("servers.toml"), (*ids, *(each.id for each in connecting.connectors))),
+            connectors=connecting.connectors,
+            definition_folders=connecting.folders,
+            connections=connecting.connections,
             notes=tuple(self.notes),
         )
         for table in (top, server, store, policy):

@@ -1,7 +1,7 @@
 """``upstreams.toml`` and ``servers.toml``: the servers behind us, and those that we offer."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -10,17 +10,18 @@ from urllib.parse import urlsplit
 from connectors import addresses
 from connectors.base import Secret, Sharing, UpstreamSpec
 from gateway.mcp.terms import Era
+from gateway.settings.personal import read_personal
 from gateway.settings.terms import Names, ServerMode, ServerSpec
 from gateway.settings.values import References, Table, looks_secret, suggestion
 
 RESERVED: Final = ("custom", "gateway", "http", "main", "system")
+REFERENCE: Final = '`{ env = "NAME" }` or `{ file = "PATH" }`'
+"""How a secret is written in a file."""
 
 _ID: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
 _TOOL: Final = re.compile(r"[^\s*]+\*?|\*")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-_REFERENCE: Final = '`{ env = "NAME" }` or `{ file = "PATH" }`'
 
 
 class _Transport(StrEnum):
@@ -48,16 +49,16 @@ def identifier(text: str) -> str:
 
 def read_upstreams(root_table: Table, references: References, root: Path) -> tuple[UpstreamSpec, ...]:
     """Every ``[upstreams.ID]``; relative commands and folders start at ``root``."""
-    return tuple(_upstream(id, table, references, root) for id, table in _named(root_table, "upstreams"))
+    return tuple(_upstream(id, table, references, root) for id, table in named(root_table, "upstreams"))
 
 
-def read_servers(root_table: Table, upstreams: Iterable[UpstreamSpec]) -> tuple[ServerSpec, ...]:
-    """Every ``[servers.ID]`` over the upstreams that there are."""
-    known = tuple(upstream.id for upstream in upstreams)
-    return tuple(_server(id, table, known) for id, table in _named(root_table, "servers"))
+def read_servers(root_table: Table, known: tuple[str, ...]) -> tuple[ServerSpec, ...]:
+    """Every ``[servers.ID]`` over the upstreams and connectors that there are, by their ids."""
+    return tuple(_server(id, table, known) for id, table in named(root_table, "servers"))
 
 
-def _named(root_table: Table, key: str) -> list[tuple[str, Table]]:
+def named(root_table: Table, key: str) -> list[tuple[str, Table]]:
+    """The tables below ``key`` by their ids; nothing else may stand in the file but what was asked for before."""
     tables = root_table.table(key)
     root_table.close()
     for id in tables.names():
@@ -73,6 +74,8 @@ def _upstream(id: str, table: Table, references: References, root: Path) -> Upst
     url = table.parsed("url", _url, "")
     transport = _transport(table, stdio=bool(command), http=bool(url))
     stdio = transport is _Transport.STDIO
+    sharing = table.choice("sharing", Sharing, Sharing.ALL if stdio else Sharing.PRINCIPAL)
+    headers = _secrets(table, "headers", references, _HEADER, plain=False)
     spec = UpstreamSpec(
         id=id,
         transport=transport,
@@ -80,9 +83,10 @@ def _upstream(id: str, table: Table, references: References, root: Path) -> Upst
         env=_secrets(table, "env", references, _VARIABLE, plain=True),
         cwd=str(root / table.text("cwd")) if stdio else table.text("cwd"),
         url=url,
-        headers=_secrets(table, "headers", references, _HEADER, plain=False),
-        sharing=table.choice("sharing", Sharing, Sharing.ALL if stdio else Sharing.PRINCIPAL),
-        private_hosts=table.texts("private_hosts", _private_host),
+        headers=headers,
+        personal=read_personal(table, references, http=not stdio, sharing=sharing, headers=headers),
+        sharing=sharing,
+        private_hosts=table.texts("private_hosts", private_host),
         tools=_tools(table.table("tools")),
         trust_hints=table.flag("trust_hints", False),
         trust=table.flag("trust", False),
@@ -124,7 +128,7 @@ def _located(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
 def _secrets(
     table: Table, key: str, references: References, name: re.Pattern[str], *, plain: bool
 ) -> Mapping[str, Secret]:
-    forms = f'{_REFERENCE}, or `{{ value = "…" }}` when it is no secret' if plain else _REFERENCE
+    forms = f'{REFERENCE}, or `{{ value = "…" }}` when it is no secret' if plain else REFERENCE
     entries = table.table(key, f"a table of {forms}")
     found: dict[str, Secret] = {}
     for each in entries.names():
@@ -158,7 +162,7 @@ def _server(id: str, table: Table, known: tuple[str, ...]) -> ServerSpec:
     mode = table.choice("mode", ServerMode, ServerMode.UPSTREAM if single else ServerMode.DIRECT)
     names = table.choice("names", Names, Names.BARE if mode is ServerMode.UPSTREAM else Names.PREFIXED)
     if not upstreams and not table.has("upstreams"):
-        table.problem("a server needs `upstreams`, a list of ids of `upstreams.toml`")
+        table.problem("a server needs `upstreams`, a list of ids of `upstreams.toml` and `connectors.toml`")
     if len(set(upstreams)) != len(upstreams):
         table.problem("`upstreams` names one upstream twice", "upstreams")
     if not single and mode is ServerMode.UPSTREAM:
@@ -179,7 +183,7 @@ def _server(id: str, table: Table, known: tuple[str, ...]) -> ServerSpec:
 def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in known:
-            raise ValueError(f"there is no upstream `{text}`{suggestion(text, known)}")
+            raise ValueError(f"there is no upstream or connector `{text}`{suggestion(text, known)}")
         return text
 
     return parse
@@ -198,11 +202,12 @@ def _url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not (text.isascii() and text.isprintable()):
         raise ValueError("is to be an `http` or `https` URL")
     if parts.username or parts.password or looks_secret(text):
-        raise ValueError(f"carries a secret; send it in `headers` as {_REFERENCE}")
+        raise ValueError(f"carries a secret; send it in `headers` as {REFERENCE}")
     return text
 
 
-def _private_host(text: str) -> str:
+def private_host(text: str) -> str:
+    """``text`` as an exception to the address guard; ``ValueError`` with a sentence."""
     match addresses.parse((text,)):
         case [sentence]:
             raise ValueError(sentence)

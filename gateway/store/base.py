@@ -16,6 +16,7 @@ from gateway.records import (
     Connected,
     Flow,
     Grant,
+    MailedCode,
     Pins,
     PolicyHead,
     Registration,
@@ -151,6 +152,7 @@ class Store(Protocol):
     connections: Records[Connected]
     flows: Records[Flow]
     sign_ins: Records[SignIn]
+    mailed_codes: Records[MailedCode]
     registrations: Records[Registration]
     bundles: Bundles
     audit: AuditTrail

@@ -16,6 +16,7 @@ from gateway.records import (
     Connected,
     Flow,
     Grant,
+    MailedCode,
     Pins,
     PolicyHead,
     Registration,
@@ -25,7 +26,7 @@ from gateway.records import (
 )
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
-R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, Flow, SignIn, Registration)
+R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, Flow, SignIn, MailedCode, Registration)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
@@ -52,7 +53,7 @@ class Text(Generic[S]):
 
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
-FLOWS, SIGN_INS, REGISTRATIONS = "flows", "sign_ins", "registrations"
+FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
     KEYS: Text(ApiKey),
@@ -61,6 +62,7 @@ TEXTS: dict[str, Text[Any]] = {
     CONNECTIONS: Text(Connected),
     FLOWS: Text(Flow),
     SIGN_INS: Text(SignIn),
+    MAILED_CODES: Text(MailedCode),
     REGISTRATIONS: Text(Registration),
 }
 FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS)

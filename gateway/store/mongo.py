@@ -14,7 +14,7 @@ from msgspec import structs
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from gateway.records import ApiKey, Connected, Flow, Grant, Pins, Registration, SignIn, User
+from gateway.records import ApiKey, Connected, Flow, Grant, MailedCode, Pins, Registration, SignIn, User
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
 from gateway.store.kinds import (
@@ -22,6 +22,7 @@ from gateway.store.kinds import (
     FLOWS,
     GRANTS,
     KEYS,
+    MAILED_CODES,
     PINS,
     REGISTRATIONS,
     SIGN_INS,
@@ -66,6 +67,7 @@ class MongoStore:
         self.connections: Records[Connected] = _Records(self._wire, self._tickets, CONNECTIONS, now_ms)
         self.flows: Records[Flow] = _Records(self._wire, self._tickets, FLOWS, now_ms)
         self.sign_ins: Records[SignIn] = _Records(self._wire, self._tickets, SIGN_INS, now_ms)
+        self.mailed_codes: Records[MailedCode] = _Records(self._wire, self._tickets, MAILED_CODES, now_ms)
         self.registrations: Records[Registration] = _Records(self._wire, self._tickets, REGISTRATIONS, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies

@@ -15,7 +15,19 @@ from typing import Generic
 from msgspec import structs
 
 from gateway.audit import AuditEntry
-from gateway.records import ApiKey, Connected, Flow, Grant, Pins, PolicyHead, Registration, ShadowHead, SignIn, User
+from gateway.records import (
+    ApiKey,
+    Connected,
+    Flow,
+    Grant,
+    MailedCode,
+    Pins,
+    PolicyHead,
+    Registration,
+    ShadowHead,
+    SignIn,
+    User,
+)
 from gateway.store.base import (
     KEEP_REMOVED_MS,
     AuditTrail,
@@ -34,6 +46,7 @@ from gateway.store.kinds import (
     GRANTS,
     HEAD,
     KEYS,
+    MAILED_CODES,
     PINS,
     REGISTRATIONS,
     SHADOW,
@@ -89,6 +102,7 @@ class SqliteStore:
         self.connections: Records[Connected] = _Records(self, CONNECTIONS)
         self.flows: Records[Flow] = _Records(self, FLOWS)
         self.sign_ins: Records[SignIn] = _Records(self, SIGN_INS)
+        self.mailed_codes: Records[MailedCode] = _Records(self, MAILED_CODES)
         self.registrations: Records[Registration] = _Records(self, REGISTRATIONS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)

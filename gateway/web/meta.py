@@ -1,11 +1,16 @@
-"""What a person or a probe asks of the server itself. The only Quart app; it decides nothing."""
+"""The only Quart app: what a probe asks of the server itself, and the pages and routes that are handed in."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
 
-from quart import Quart, Response, jsonify
+from quart import Blueprint, Quart, Response, jsonify
 from werkzeug.exceptions import HTTPException
+
+Routes: TypeAlias = Blueprint
+"""Pages or routes of one kind, as others hand them in."""
+
+MOST_BODY: Final = 1024 * 1024
 
 
 class Ready(Protocol):
@@ -19,9 +24,12 @@ class Ready(Protocol):
     def reasons(self) -> Sequence[str]: ...
 
 
-def pages(readiness: Callable[[], Ready]) -> Quart:
-    """The Quart app for everything but the data plane; every error is JSON."""
+def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
+    """The Quart app for everything but the data plane; an error is JSON where a blueprint does not say otherwise."""
     app = Quart("gateway.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
+    for each in blueprints:
+        app.register_blueprint(each)
 
     @app.get("/health")
     async def health() -> Response:

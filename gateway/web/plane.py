@@ -65,7 +65,7 @@ class Plane:
             raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
         root, domain = _place(incoming.path)
         if root not in ROOTS:
-            await show(self.pages, scope, incoming, send)
+            await show(self.pages, {**scope, "client": (incoming.address, 0)}, incoming, send)
         elif "/" in domain or (root == "messages" and domain != MAIN):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":

@@ -77,7 +77,7 @@ class SseEndpoint:
             await demand_policy(self.pipeline, incoming)
             message = jsonrpc.parse(await incoming.body(self.rules.max_body), values=jsonrpc.MAX_VALUES)
             request_id = message.id if isinstance(message, Request) else None
-            call = self._classify(message, session)
+            call = self._classify(message, session, incoming)
         except Refusal as refusal:
             domain, subject = (session.domain, session.subject) if session else (MAIN, None)
             await self.pipeline.refuse(refusal, self._origin(incoming), domain=domain, subject=subject)
@@ -105,12 +105,12 @@ class SseEndpoint:
             raise Unauthenticated(INVALID)
         return session
 
-    def _classify(self, message: Message | list[Message], session: Session) -> Call:
+    def _classify(self, message: Message | list[Message], session: Session, incoming: Incoming) -> Call:
         if isinstance(message, list):
             raise Malformed("batches are not accepted over this transport")
         call = calls.classify(
             message,
-            headers={},
+            headers={name: incoming.headers[name] for name in calls.WISHES if name in incoming.headers},
             domain=session.domain,
             transport="sse",
             session_version=session.version or "2024-11-05",

@@ -9,10 +9,10 @@ from gateway.analysis.cases import Cases, read_cases, run
 from gateway.analysis.cases.form import MANY
 from gateway.analysis.cases.reading import FILES, QUESTIONS
 from gateway.analysis.cases.results import TOLD
-from gateway.analysis.cases.text import DEPTH, LARGEST
 from gateway.analysis.inventory import Inventory
 from gateway.analysis.lint import lint
 from gateway.analysis.severity import Severity
+from gateway.plain_yaml import DEPTH, LARGEST
 from gateway.policy.engine import Policy
 from gateway.policy.rules import read
 from tests.documents import blocks, tables

@@ -70,3 +70,9 @@ def test_every_hidden_value_has_the_letter_of_its_kind(arguments, readable):
     for letter, pointer in zip(letters, hidden, strict=True):
         if pointer.count("/") == 1:
             assert letter == named[kind_of(arguments[pointer[1:].replace("~1", "/").replace("~0", "~")])]
+
+
+def test_what_conditions_see_of_the_connection_is_told():
+    facts = {"id": "5f", "account": "T1", "label": "Acme", "status": "active"}
+    assert question(Context(connection=facts)).connection == facts
+    assert question(Context()).connection == {}

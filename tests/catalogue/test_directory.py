@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -381,3 +382,37 @@ async def test_a_list_has_the_order_of_the_configuration_then_of_names_whatever_
 )
 def test_a_template_is_filled_with_what_is_known_as_far_as_that_is_plain(template, known, wanted):
     assert filled(template, known) == wanted
+
+
+# -- what stands behind the meta tools
+
+
+async def test_the_tools_of_a_meta_connector_stand_behind_and_in_no_list_while_all_else_of_it_is_listed():
+    a, b = FakeConnector("a", [tool("x"), tool("w"), prompt("p")], title="The A"), FakeConnector("b", [tool("x")])
+    shelf = directory(a, b, servers=(Server("side", ("a", "b"), meta=frozenset({"a"})),))
+    side = await shelf.view("side", AMY)
+    assert (names(side), names(side, Kind.PROMPT)) == (["b__x"], ["a__p"])
+    assert [(object, offer.item.name) for object, offer in side.behind.items()] == [("a/w", "w"), ("a/x", "x")]
+    assert side.find(Kind.TOOL, "a__x") is side.find(Kind.TOOL, "a/x") is None
+    assert (side.title_of(a), side.title_of(b)) == ("The A", "b")
+    everything = await shelf.view(MAIN, AMY)
+    assert names(everything) == ["a__w", "a__x", "b__x"]
+    assert not everything.behind
+
+
+async def test_only_where_there_are_meta_tools_their_names_are_taken():
+    a, b = FakeConnector("a", [tool("x")]), FakeConnector("b", [tool("execute_action"), prompt("execute_action")])
+    bare = Server("bare", ("a", "b"), prefixed=False)
+    shelf = directory(a, b, servers=(bare, replace(bare, id="meta", meta=frozenset({"a"}))))
+    assert names(await shelf.view("bare", AMY)) == ["x", "execute_action"]
+    [name] = names(await shelf.view("meta", AMY))
+    assert name.startswith("execute_action--")
+    assert names(await shelf.view("meta", AMY), Kind.PROMPT) == ["execute_action"], "a prompt is no tool"
+
+
+async def test_the_connectors_of_a_server_are_told_in_their_order():
+    a, b = FakeConnector("a"), FakeConnector("b")
+    shelf = directory(a, b, servers=(Server("side", ("b", "a")),))
+    assert shelf.connectors("side") == (b, a)
+    with pytest.raises(Unknown):
+        shelf.connectors("nowhere")

@@ -5,7 +5,7 @@ import json
 import re
 
 from gateway.analysis.lint import Code
-from gateway.analysis.lint.conditions import EMPTY_ROOTS
+from gateway.analysis.lint.conditions import CONNECTION, EMPTY_ROOTS
 from gateway.analysis.lint.findings import SEVERITIES
 from gateway.analysis.lint.meaning import COMPARISONS
 from gateway.analysis.lint.rows import MANY
@@ -118,7 +118,7 @@ def test_the_numbers_and_roots_in_the_table_are_those_of_the_code():
     assert f"{CAP} points" in found["beyond-cap"]
     assert f"after {COMPARISONS} comparisons" in (ROOT / "docs/policy/checking.md").read_text()
     assert f"{HOPS} links" in found["role-too-deep"]
-    assert re.findall(r"`(\w+)`", found["empty-root"]) == list(EMPTY_ROOTS)
+    assert re.findall(r"`(\w+)`", found["empty-root"]) == [*EMPTY_ROOTS, CONNECTION]
 
 
 def test_the_roots_that_count_as_empty_are_those_of_which_the_documents_say_so():

@@ -46,7 +46,7 @@ def visit(run: Visit) -> Outcome:
 
 
 def judged(run: Run, words: Sequence[str], environment: Mapping[str, str], *, demanded: Collection[str]) -> Outcome:
-    folder = PLACE / run.name.replace(" ", "_")
+    folder = PLACE / run.name.replace(" ", "_").replace("/", "_")
     suite.run(run.suite, words, folder, within=WITHIN_S, environment=environment)
     found = suite.read(folder, demanded)
     return Outcome(found, judge(found, EXPECTED, revision=run.revision, behind=run.behind))

@@ -1,5 +1,6 @@
 """What is proven, as data: every run of the suite that ``make conformance`` makes. Runs nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 NEWEST, STABLE = "0.2.0-alpha.12", "0.1.16"
@@ -78,29 +79,50 @@ class Visit:
         return f"{self.suite} {self.revision} {self.behind} {self.scenario}"
 
 
-VISITS = (
-    *(
-        Visit("2025-11-25", scenario)
-        for scenario in (
-            "initialize",
-            "tools_call",
-            "elicitation-sep1034-client-defaults",
-            "sse-retry",
-            "json-schema-2020-12-preservation",
-        )
+PLAIN_VISITS: Mapping[str, tuple[str, ...]] = {
+    "2025-11-25": (
+        "initialize",
+        "tools_call",
+        "elicitation-sep1034-client-defaults",
+        "sse-retry",
+        "json-schema-2020-12-preservation",
     ),
-    *(
-        Visit("2026-07-28", scenario)
-        for scenario in (
-            "tools_call",
-            "request-metadata",
-            "sep-2322-client-request-state",
-            "http-standard-headers",
-            "http-custom-headers",
-            "http-invalid-tool-headers",
-            "json-schema-ref-no-deref",
-            "json-schema-2020-12-preservation",
-        )
+    "2026-07-28": (
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "json-schema-2020-12-preservation",
     ),
+}
+"""The client scenarios without OAuth, by what their server speaks."""
+
+_BOTH = (
+    *(f"metadata-{each}" for each in ("default", "var1", "var2", "var3")),
+    "basic-cimd",
+    *(f"scope-{each}" for each in ("from-www-authenticate", "from-scopes-supported", "omitted-when-undefined")),
+    *("scope-step-up", "scope-retry-limit"),
+    *(f"token-endpoint-auth-{each}" for each in ("basic", "post", "none")),
+    "pre-registration",
 )
-"""The client scenarios without OAuth."""
+_NEWER = (
+    *("resource-mismatch", "offline-access-scope", "offline-access-not-supported", "authorization-server-migration"),
+    *(f"iss-{each}" for each in ("supported", "not-advertised", "supported-missing", "wrong-issuer")),
+    *("iss-unexpected", "iss-normalized", "metadata-issuer-mismatch"),
+)
+AUTH_VISITS: Mapping[str, tuple[str, ...]] = {
+    "2025-03-26": ("2025-03-26-oauth-metadata-backcompat", "2025-03-26-oauth-endpoint-fallback"),
+    "2025-06-18": tuple(f"token-endpoint-auth-{each}" for each in ("basic", "post", "none")),
+    "2025-11-25": _BOTH,
+    "2026-07-28": (*_BOTH, *_NEWER),
+}
+"""Those in which each user brings an account of his own (``auth/``)."""
+
+VISITS = (
+    *(Visit(revision, each) for revision, scenarios in PLAIN_VISITS.items() for each in scenarios),
+    *(Visit(revision, f"auth/{each}") for revision, scenarios in AUTH_VISITS.items() for each in scenarios),
+)
+"""All client scenarios but those of extensions."""

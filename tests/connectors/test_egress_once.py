@@ -6,7 +6,7 @@ import traceback
 import pytest
 
 from connectors.addresses import PUBLIC_ONLY
-from connectors.egress import Fault
+from connectors.egress import Fault, Limits
 from connectors.outgoing import destination
 from tests.connectors.raw_http import LOCAL, ask, failure, plain, raw, until
 
@@ -165,3 +165,14 @@ def test_a_destination_keeps_path_and_query_and_loses_the_fragment():
     found = destination("https://Server.Test/a%2Fb/?q=%26&r=1+2#part", PUBLIC_ONLY)
     assert str(found.url) == "https://server.test/a%2Fb/?q=%26&r=1+2"
     assert found.where == "server.test:443"
+
+
+async def test_a_request_that_was_heard_counts_as_sent_when_its_time_runs_out(serve, egress):
+    async def silent(heard, writer):
+        return
+
+    server = await serve(silent)
+    for method, body in (("POST", b"x"), ("GET", None)):
+        error = await failure(egress, server.url, method=method, body=body, limits=Limits(total=0.3))
+        assert (error.kind, error.sent) == (Fault.TIMEOUT, True)
+    assert len(server.heard) == 2

@@ -10,6 +10,7 @@ from connectors.egress import Egress
 from connectors.event_stream import EventStream
 from connectors.outgoing import same_origin
 from connectors.transport import HttpAnswer, TransportLost
+from gateway.errors import NotConnected
 from gateway.mcp.terms import Notification, Request, Response
 from tests.connectors.raw_http import NOTE, TLS
 
@@ -147,6 +148,18 @@ async def test_an_error_status_fails_the_start_as_what_it_is(made, ear):
     with pytest.raises(HttpAnswer) as caught:
         await transport.start(ear.receive, ear.lost)
     assert caught.value.status == 401
+
+
+async def test_a_start_without_an_account_fails_as_what_it_is(ear):
+    class Nobodys:
+        def request(self, *given, **named):
+            raise NotConnected("connect an account first")
+
+    transport = EventStream(spec("https://up.test/sse"), Nobodys())
+    async with asyncio.timeout(5):
+        with pytest.raises(NotConnected):
+            await transport.start(ear.receive, ear.lost)
+    assert ear.losses == []
 
 
 async def test_a_stream_that_names_no_address_is_given_up(made, ear):

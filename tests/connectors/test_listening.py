@@ -7,6 +7,7 @@ import pytest
 from connectors import listening
 from connectors.conversation import Terms
 from connectors.transport import HttpAnswer, TransportLost
+from gateway.errors import NotConnected, UpstreamFailed
 from gateway.mcp.terms import Era
 from tests.connectors.scripted import Scripted, error, talking
 
@@ -54,6 +55,12 @@ async def test_a_modern_stream_that_is_refused_is_given_up(final):
     assert len(transport.sent) == 1
 
 
+async def test_a_stream_for_which_there_is_no_account_any_more_is_given_up():
+    transport = turns(UpstreamFailed("the access cannot be renewed now"), NotConnected("gone"))
+    assert await heard(Era.MODERN, transport) == 1
+    assert len(transport.sent) == 2
+
+
 async def test_a_modern_server_is_asked_for_what_it_offers():
     transport = turns(HttpAnswer(404))
     await heard(Era.MODERN, transport, {"prompts": {"listChanged": True}, "tools": {"listChanged": "yes"}}, {"a://1"})
@@ -73,7 +80,8 @@ async def test_a_server_that_offers_nothing_to_hear_is_not_listened_to(era):
 
 
 @pytest.mark.parametrize(
-    ("end", "missed"), [(None, 0), (HttpAnswer(404), 1), (TransportLost("no stream opens", sent=True), 1)]
+    ("end", "missed"),
+    [(None, 0), (HttpAnswer(404), 1), (TransportLost("no stream opens", sent=True), 1), (NotConnected("gone"), 1)],
 )
 async def test_when_a_legacy_stream_breaks_for_good_what_was_missed_is_read(end, missed):
     class Ending(Scripted):

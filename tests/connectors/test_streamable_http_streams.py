@@ -6,6 +6,7 @@ import pytest
 
 from connectors.streamable_http import StreamableHttp, _Track
 from connectors.transport import HttpAnswer, TransportLost
+from gateway.errors import NotConnected
 from gateway.mcp.events import EventParser
 from gateway.mcp.terms import CAPABILITIES_KEY, CLIENT_INFO_KEY, VERSION_KEY, Notification, Request, Response
 from tests.connectors.raw_http import INITIALIZE, NOTE, PING, PONG, WELCOME, answer, event, http_spec, replies, stream
@@ -172,6 +173,21 @@ async def test_closing_without_a_session_says_nothing(opened):
     await transport.send(PING)
     await transport.close()
     assert len(server.heard) == 1
+
+
+async def test_closing_where_the_account_is_gone_says_nothing(serve, egress, ear):
+    class Lapsed:
+        def request(self, method, *given, **named):
+            if method == "DELETE":
+                raise NotConnected("ended")
+            return egress.request(method, *given, **named)
+
+    server = await serve(replies(answer(WELCOME, headers="Mcp-Session-Id: s\r\n")))
+    transport = StreamableHttp(http_spec(server.url + "/mcp"), Lapsed())
+    await transport.start(ear.receive, ear.lost)
+    await transport.send(INITIALIZE)
+    await transport.close()
+    assert [heard.method for heard in server.heard] == ["POST"]
 
 
 async def test_closing_takes_bounded_time_and_never_fails(opened, monkeypatch):

@@ -16,7 +16,7 @@ from gateway.manage.users import (
     reset_key,
     withdraw_role,
 )
-from gateway.records import ApiKey, Grant
+from gateway.records import ApiKey, Connected, Flow, Grant
 from gateway.store.base import Conflict, NotFound
 
 RING = KeyRing([("a", b"a" * 32)])
@@ -119,8 +119,21 @@ async def test_deleting_a_user_ends_keys_roles_and_loans_but_not_what_he_gave_to
         await delete_user(store, "ada@example.com")
 
 
+async def test_deleting_a_user_ends_his_connections_and_flows_and_nobody_elses(store):
+    await add_user(store, RING, "ada@example.com", author="operator", now=NOW)
+    ada, bob = "user:ada@example.com", "user:bob@example.com"
+    for id, owner in (("c1", ada), ("c2", bob), ("c3", "system")):
+        await store.connections.add(Connected(id=id, owner=owner, connector="slack"))
+    for id, owner, by in (("f1", ada, ada), ("f2", bob, bob), ("f3", "system", ada)):
+        await store.flows.add(Flow(id=id, owner=owner, by=by, connector="slack", binding="session"))
+    await delete_user(store, "ada@example.com")
+    assert [each.id for each in await store.connections.page()] == ["c2", "c3"]
+    assert [each.id for each in await store.flows.page()] == ["f2"]
+
+
 async def test_an_account_made_anew_inherits_nothing(store):
     old = await add_user(store, RING, "ada@example.com", author="operator", now=NOW, roles=["admin"])
+    await store.connections.add(Connected(id="c1", owner="user:ada@example.com", connector="slack"))
     await store.users.remove("ada@example.com")  # a deletion that broke off after its first step
     assert not await proves(store, old)
     await add_user(store, RING, "ada@example.com", author="operator", now=NOW + 5, roles=["user"])
@@ -128,6 +141,7 @@ async def test_an_account_made_anew_inherits_nothing(store):
     (account,) = await list_users(store)
     assert [role.name for role in account.roles] == ["user"]
     assert len(account.keys) == 1
+    assert await store.connections.page() == []
 
 
 async def test_a_deletion_that_broke_off_can_be_repeated(store):
@@ -179,7 +193,7 @@ async def test_of_two_nodes_that_start_at_once_one_makes_the_account(store):
     class Late:
         """A store whose other node adds the same account just before ours."""
 
-        grants, keys = store.grants, store.keys
+        grants, keys, connections, flows = store.grants, store.keys, store.connections, store.flows
 
         class Users:
             page = staticmethod(store.users.page)

@@ -409,3 +409,13 @@ def test_headers_never_change_what_a_call_names(method, extra, headers):
     made = outcome(message, headers, "mcp", None)
     if isinstance(made, Call) and METHODS[method].target in ("name", "uri"):
         assert made.target == message.params[METHODS[method].target]
+
+
+@pytest.mark.parametrize("transport", ["mcp", "sse"])
+def test_two_headers_say_whose_connection_is_used_and_where_the_browser_goes_back_to(transport):
+    headers = {"x-credential-id": "5f0c", "x-redirect-uri": "https://app.example.com/back"}
+    asked = Request(1, "tools/call", {"name": "a__b"})
+    found = classify(asked, headers=headers, domain="main", transport=transport)
+    assert (found.credential, found.back) == ("5f0c", "https://app.example.com/back")
+    bare = classify(asked, headers={}, domain="main", transport=transport)
+    assert (bare.credential, bare.back) == ("", "")

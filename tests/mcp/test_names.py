@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.mcp import names
-from gateway.mcp.names import climbs, object_name, public_names
+from gateway.mcp.names import META_NAMES, climbs, object_name, public_names
 from gateway.mcp.terms import Kind
 from gateway.policy.bundle import Bundle
 from gateway.policy.rules import read
@@ -247,3 +247,22 @@ def test_a_bare_name_depends_only_on_who_else_uses_it(items, random):
     assert dict(zip(shuffled, public_names(shuffled, prefixed=False), strict=True)) == dict(
         zip(items, public, strict=True)
     )
+
+
+# -- names that are ours
+
+
+def test_whoever_would_have_a_reserved_name_takes_a_suffix_and_nobody_else_does():
+    items = [("a", "execute_action"), ("b", "execute_action"), ("a", "own")]
+    found = public_names(items, prefixed=False, reserved=META_NAMES)
+    digests = [hashed(*item) for item in items[:2]]
+    assert found == [*(f"execute_action--{digest}" for digest in digests), "own"]
+    assert public_names(items[:1], prefixed=False) == ["execute_action"]
+    assert public_names(items[:1], prefixed=True, reserved=META_NAMES) == ["a__execute_action"]
+
+
+@given(st.lists(st.tuples(connectors, st.sampled_from(sorted(META_NAMES)) | tool_names), unique=True), st.booleans())
+def test_no_tool_of_a_server_ever_has_a_reserved_name(items, prefixed):
+    found = public_names(items, prefixed=prefixed, reserved=META_NAMES)
+    assert META_NAMES.isdisjoint(found)
+    assert len(set(found)) == len(items)

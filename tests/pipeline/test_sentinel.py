@@ -101,9 +101,8 @@ async def test_a_chain_is_checked_as_a_whole(watch):
 class Follower:
     """A follower that stands still, and falls back when told."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
-        self.fallen = 0
+    door: Door
+    fallen = 0
 
     def decide_plainly(self) -> None:
         self.fallen += 1
@@ -112,10 +111,9 @@ class Follower:
 
 
 async def test_a_wrong_answer_is_found_told_and_the_next_decision_of_that_node_is_right(watch, monkeypatch, caplog):
-    door = Door(DENIED, [chat := slack()])
-    following = Follower(door)
+    following = Follower()
     sentinel = watch(1, following.decide_plainly)
-    door.pipeline._sentinel = sentinel
+    following.door = door = Door(DENIED, [chat := slack()], sentinel=sentinel)
     forget_everybody(monkeypatch)
     secret = {"channel": "#closed", "text": "hunter2"}
     await door.use(AMY, "slack__send", **secret)
@@ -147,8 +145,7 @@ def forget_everybody(monkeypatch) -> None:
 
 
 async def test_refusals_that_ask_the_policy_nothing_are_not_noted(watch):
-    door = Door(ALL, [slack()])
-    door.pipeline._sentinel = sentinel = watch(1)
+    door = Door(ALL, [slack()], sentinel=(sentinel := watch(1)))
     await door.tools(AMY)
     await refused(door, AMY, call("tools/call", name="slack__nothing"))
     assert len(sentinel._waiting) == 0

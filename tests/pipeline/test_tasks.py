@@ -337,6 +337,7 @@ def kept(held: Tasks, who: str, now: int = NOON, **arguments) -> str:
         domain="main",
         connector="c",
         owner=who,
+        credential="",
         tool="c__t",
         arguments=arguments,
         era=Era.LEGACY,

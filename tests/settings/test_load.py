@@ -381,7 +381,7 @@ WRONG_SERVERS = [
     ("upstreams = ['aa', 'abc']\nmode = 'upstream'", ":3: mode `upstream` presents exactly one upstream"),
     (
         "upstreams = ['aa', 'abd']\nmode = 'direct'",
-        ":2: `servers.s.upstreams`: there is no upstream `abd`; did you mean `abc`?",
+        ":2: `servers.s.upstreams`: there is no upstream or connector `abd`; did you mean `abc`?",
     ),
     ("upstreams = ['aa', 'aa']", ":2: `upstreams` names one upstream twice"),
     ("upstreams = ['aa']\nnames = 'naked'", ":3: `servers.s.names` is `naked`, not one of `bare`, `prefixed`"),

@@ -14,6 +14,7 @@ from gateway.records import (
     Connected,
     Flow,
     Grant,
+    MailedCode,
     Pins,
     Registration,
     SignIn,
@@ -54,6 +55,7 @@ FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage
     [
         ("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS),
         ("connections", CONNECTED), ("flows", FLOW), ("sign_ins", SignIn(id="h1", subject="user:a", how="key")),
+        ("mailed_codes", MailedCode(id="h1", subject="user:a", code="h2", tries=2**53)),
         ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
     ],
 )  # fmt: skip

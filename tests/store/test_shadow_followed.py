@@ -114,8 +114,7 @@ async def test_a_candidate_that_cannot_be_built_is_told_and_ignored(store, follo
 
 
 async def test_calls_are_answered_by_the_live_policy_and_tell_what_the_candidate_would_have_said(store, follower):
-    door = Door(ALL, [chat := slack()])
-    door.pipeline._shadow = follower.shadow
+    door = Door(ALL, [chat := slack()], shadow=follower.shadow)
     name = await shadowed(store, CLOSED)
     await follow(follower, lambda: follower.shadow.bundle)
     door.apply(ALL, version=follower.current.policy.version)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeVar
 
-from gateway.analysis.cases.text import Fields, Items, Scalar, Tree, UnfitError, plain_json, text_of
+from gateway.plain_yaml import Fields, Items, Scalar, Tree, UnfitError, plain_json, text_of
 from gateway.policy.terms import NOTHING, Json, Place, Problem
 
 Kind = TypeVar("Kind", bound=StrEnum)

@@ -13,9 +13,9 @@ from typing import Final
 
 from gateway.analysis.cases.form import Form
 from gateway.analysis.cases.terms import ANYWHERE, Case, Cases, Declared, Expect, Facts, Never, What, Who, is_used
-from gateway.analysis.cases.text import Fields, Scalar, UnfitError, read_tree
 from gateway.analysis.inventory import PASSIVE, Thing, tool_of
 from gateway.analysis.wording import reading_order
+from gateway.plain_yaml import Fields, Scalar, UnfitError, read_tree
 from gateway.policy.model import is_subject
 from gateway.policy.rows import link_sentences, object_sentence, rule_sentences
 from gateway.policy.terms import MAIN, Effect, Place, Problem

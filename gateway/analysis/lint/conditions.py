@@ -16,8 +16,11 @@ from gateway.policy.goals import ARGS, AllOf, AnyOf, Goal, Literal, Want, all_of
 from gateway.policy.possible import CAP, Demand, Residual, possible
 from gateway.policy.terms import Context, Effect, Place, Rule
 
-EMPTY_ROOTS: Final = ("claims", "client", "connection")
+EMPTY_ROOTS: Final = ("claims", "client")
 """Empty as long as everybody comes with an API key."""
+
+CONNECTION: Final = "connection"
+"""Empty where none is used."""
 
 _ROOTS: Final = frozenset(("args", "claims", "client", "connection", "env", "owner", "tool"))
 _UPPER: Final = (Op.BELOW, Op.AT_MOST)
@@ -66,8 +69,14 @@ def _outcome(text: str, effect: Effect, meanings: Meanings) -> tuple[Code, str] 
 
 
 def _empty_roots(text: str, effect: Effect, condition: Condition) -> Iterator[tuple[Code, str]]:
-    roots = sorted({path[0] for path in condition.fields}.intersection(EMPTY_ROOTS))
-    if roots:
+    read = {path[0] for path in condition.fields}
+    if effect is Effect.DENY and CONNECTION in read:
+        sentence = (
+            f"condition `{text}` reads `{CONNECTION}`, empty where no connection is used: there the deny is on; see "
+            "that its object names connectors with accounts only"
+        )
+        yield Code.EMPTY_ROOT, sentence
+    if roots := sorted(read.intersection(EMPTY_ROOTS)):
         what = "an allow is off" if effect is Effect.ALLOW else "a deny is on"
         sentence = (
             f"condition `{text}` reads {listed(f'`{root}`' for root in roots)}, empty as long as everybody comes with "

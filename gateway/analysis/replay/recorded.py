@@ -50,6 +50,8 @@ class Asked(Protocol):
     @property
     def lenders(self) -> tuple[str, ...]: ...
     @property
+    def connection(self) -> Mapping[str, str]: ...
+    @property
     def offset(self) -> int: ...
     @property
     def cut(self) -> bool: ...
@@ -166,7 +168,7 @@ def recorded(entry: Entry, asked: Asked) -> Recorded:
     """The question that ``entry`` answers; in its contexts ``args`` and ``claims`` may hold ``Hidden`` values."""
     args = Values("args", entry.arguments, entry.hashed, asked.kinds)
     claims = Values("claims", asked.claims, asked.hashed_claims, asked.claim_kinds)
-    tool = _tool(asked.tool)
+    tool, connection = _tool(asked.tool), dict[str, Json](asked.connection)
     env: dict[str, Json] = {"now": entry.at, "offset": asked.offset, "address": entry.address}
     caller = Context(
         args=args,
@@ -174,12 +176,13 @@ def recorded(entry: Entry, asked: Asked) -> Recorded:
         groups=None if asked.groups is None else frozenset(asked.groups),
         tool=tool,
         env=env,
+        connection=connection,
         owner_roles=asked.owner_roles,
     )
     first = Access(entry.subject, entry.domain, entry.owner, entry.object, entry.action, caller)
     if not asked.lenders:
         return Recorded((first,), args, claims, asked.key)
-    absent = Context(args=args, groups=None, tool=tool, env=env)
+    absent = Context(args=args, groups=None, tool=tool, env=env, connection=connection)
     others = (
         Access(each, MAIN, each, entry.object, entry.action, caller if each == entry.subject else absent)
         for each in asked.lenders

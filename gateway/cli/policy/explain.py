@@ -62,7 +62,7 @@ def explain(
     context = Context(
         args=values_of(args),
         claims=values_of(claims),
-        tool=thing.tool if thing else facts_of(object, settings.upstreams),
+        tool=thing.tool if thing else facts_of(object, settings),
         env=environment(now, offset=0, address=address),
         owner_roles=tuple(sorted(judging.roles_of(owner, MAIN, now))),
     )

@@ -8,12 +8,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import plain_yaml
 from gateway.analysis.cases import Cases, read_cases
 from gateway.analysis.cases import reading as cases_reading
-from gateway.analysis.cases import text as cases_text
 from gateway.analysis.cases.form import MANY
 from gateway.analysis.cases.terms import Case, Expect, Never, What, Who
-from gateway.analysis.cases.text import DEPTH, LARGEST, Scalar, UnfitError, plain_json, read_tree
+from gateway.plain_yaml import DEPTH, LARGEST, Scalar, UnfitError, plain_json, read_tree
 from gateway.policy.terms import Problem
 
 FILE = "policies/tests/a.yaml"
@@ -361,9 +361,9 @@ LINES = EVERYTHING.splitlines(keepends=True)
     | st.lists(st.sampled_from([*LINES, "- ", "*x", "&y ", "{", "]", "\t", "? ", ": "])).map("".join)
 )
 def test_any_text_gives_cases_or_problems(text):
-    for loader in (cases_text.LOADER, yaml.SafeLoader):
+    for loader in (plain_yaml.LOADER, yaml.SafeLoader):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cases_text, "LOADER", loader)
+            patch.setattr(plain_yaml, "LOADER", loader)
             found = read_cases({FILE: text})
         if isinstance(found, Cases):
             kinds = (*found.cases, *found.who, *found.what, *found.never)
@@ -380,7 +380,7 @@ def test_texts_in_quotes_are_read_as_they_stand(value):
 
 def test_both_readers_of_yaml_read_the_same(monkeypatch):
     fast = cases(EVERYTHING)
-    monkeypatch.setattr(cases_text, "LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(plain_yaml, "LOADER", yaml.SafeLoader)
     assert cases(EVERYTHING) == fast
     with pytest.raises(UnfitError, match="stands in quotes"):
         read_tree("who: [*]")

@@ -1,6 +1,7 @@
 """Replay: what changes, for whom, and what cannot be told."""
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.analysis.replay import NO_ROW, Group, Replay, Why
 from gateway.policy.terms import SYSTEM, Effect, Link, Place, Rule
@@ -131,3 +132,19 @@ def test_a_line_that_could_not_be_read_is_counted():
     replay = Replay(policy(OLD), DIGESTS)
     replay.unreadable("line 3")
     assert replay.report().undecided == (Group(("unreadable", ""), 1, ("line 3",)),)
+
+
+def test_the_connection_that_was_used_is_asked_about_again_for_everybody():
+    loan = f"p, {BOB}, main, {ALICE}, a/*, read, connection.id == 'work', allow"
+    alices = f"p, {ALICE}, main, self, a/*, read, connection.label == 'Acme', allow"
+    old = policy(f"{loan}\n{alices}")
+    ctx = replace(context(), connection={"id": "work", "account": "T1", "label": "Acme", "status": "active"})
+    chain = (
+        access("a/x", subject=BOB, owner=ALICE, ctx=ctx),
+        access("a/x", subject=ALICE, ctx=replace(ctx, groups=None)),
+    )
+    recorded = entry(old, *chain)
+    assert recorded.allowed
+    assert replayed(old, [recorded]).same == 1
+    for rows in (f"{loan.replace('work', 'other')}\n{alices}", f"{loan}\n{alices.replace('Acme', 'Other')}"):
+        assert replayed(policy(rows), [recorded], {"1": old}.items()).narrowed == 1

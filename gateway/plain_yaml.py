@@ -1,11 +1,11 @@
-"""The text of a test file to a tree of texts, lists and mappings with their lines, or the sentence that refuses it.
+"""The text of a YAML file to a tree of texts, lists and mappings with their lines, or the sentence that refuses it.
 
 YAML is read by its events, so that nothing of it is ever made but these three: no tags, no anchors, no merges, no
-dates. Which scalar is a number is decided here and strictly; what each key means is not known here.
+dates. Which scalar is a number is decided here and strictly; what each key means is not known here. Pure.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, TypeAlias
@@ -15,10 +15,10 @@ import yaml
 from gateway.policy.terms import Json
 
 LARGEST: Final = 512 * 1024
-"""Characters of one file."""
+"""Characters of one file, where nobody says otherwise."""
 
 DEPTH: Final = 16
-"""Lists and mappings inside each other."""
+"""Lists and mappings inside each other, where nobody says otherwise."""
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -66,13 +66,13 @@ class Fields:
 Tree: TypeAlias = Scalar | Items | Fields
 
 
-def read_tree(text: str) -> Tree:
-    """The one document of ``text``. Raises ``UnfitError``."""
-    if len(text) > LARGEST:
-        raise UnfitError(f"the file has more than {LARGEST} characters; split it", None)
+def read_tree(text: str, *, largest: int = LARGEST, depth: int = DEPTH) -> Tree:
+    """The one document of ``text``, of at most ``largest`` characters. Raises ``UnfitError``."""
+    if len(text) > largest:
+        raise UnfitError(f"the file has more than {largest} characters; split it", None)
     try:
         text.encode()
-        return _document(yaml.parse(text, Loader=LOADER))
+        return _document(yaml.parse(text, Loader=LOADER), depth)
     except UnicodeEncodeError as error:
         raise UnfitError("the file holds a sign that is no Unicode", text.count("\n", 0, error.start) + 1) from None
     except yaml.YAMLError as error:
@@ -80,15 +80,17 @@ def read_tree(text: str) -> Tree:
         raise UnfitError(_unreadable(error), None if mark is None else mark.line + 1) from None
 
 
-def plain_json(tree: Tree) -> Json:
-    """A tree as JSON. Raises ``UnfitError`` for a scalar without quotes that could be read in two ways."""
+def plain_json(tree: Tree, words: Collection[str] = ()) -> Json:
+    """A tree as JSON. Raises ``UnfitError`` for a scalar without quotes that could be read in two ways, unless it is
+    one of ``words``, which are texts.
+    """
     match tree:
         case Scalar():
-            return _scalar(tree)
+            return tree.text if tree.text in words else _scalar(tree)
         case Items(items):
-            return [plain_json(each) for each in items]
+            return [plain_json(each, words) for each in items]
         case Fields(fields):
-            return {key: plain_json(each) for key, each in fields.items()}
+            return {key: plain_json(each, words) for key, each in fields.items()}
 
 
 def text_of(scalar: Scalar) -> str:
@@ -122,14 +124,14 @@ def _unreadable(error: yaml.YAMLError) -> str:
     return f"this is not YAML: {' '.join(problem.split())}{hint}"
 
 
-def _document(events: Iterator[Any]) -> Tree:
+def _document(events: Iterator[Any], depth: int) -> Tree:
     next(events)  # the stream begins
     begins = next(events)
     if isinstance(begins, yaml.StreamEndEvent):
         raise UnfitError("the file is empty", None)
     if begins.version is not None or begins.tags:
         raise UnfitError("a line that begins with `%` has no meaning here; remove it", _line(begins))
-    tree = _tree(next(events), events, DEPTH)
+    tree = _tree(next(events), events, _Room(depth, depth))
     next(events)  # the document ends
     further = next(events)
     if not isinstance(further, yaml.StreamEndEvent):
@@ -137,7 +139,18 @@ def _document(events: Iterator[Any]) -> Tree:
     return tree
 
 
-def _tree(event: Any, events: Iterator[Any], room: int) -> Tree:
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How many levels are left of how many."""
+
+    left: int
+    of: int
+
+    def below(self) -> "_Room":
+        return _Room(self.left - 1, self.of)
+
+
+def _tree(event: Any, events: Iterator[Any], room: _Room) -> Tree:
     line = _line(event)
     if isinstance(event, yaml.AliasEvent):
         raise UnfitError(f"`*{event.anchor}` repeats another value; write the value, or put it in quotes", line)
@@ -147,19 +160,19 @@ def _tree(event: Any, events: Iterator[Any], room: int) -> Tree:
         raise UnfitError(f"`{event.tag}` is a tag, which has no meaning here; remove it, or put it in quotes", line)
     if isinstance(event, yaml.ScalarEvent):
         return Scalar(event.value, event.style is None or event.style == "", line)
-    if room == 0:
-        raise UnfitError(f"nested deeper than {DEPTH}", line)
+    if room.left == 0:
+        raise UnfitError(f"nested deeper than {room.of}", line)
     if isinstance(event, yaml.SequenceStartEvent):
-        return Items(tuple(_items(events, room - 1)), line)
-    return _fields(events, line, room - 1)
+        return Items(tuple(_items(events, room.below())), line)
+    return _fields(events, line, room.below())
 
 
-def _items(events: Iterator[Any], room: int) -> Iterator[Tree]:
+def _items(events: Iterator[Any], room: _Room) -> Iterator[Tree]:
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
         yield _tree(event, events, room)
 
 
-def _fields(events: Iterator[Any], line: int, room: int) -> Fields:
+def _fields(events: Iterator[Any], line: int, room: _Room) -> Fields:
     fields: dict[str, Tree] = {}
     lines: dict[str, int] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):

@@ -1,0 +1,180 @@
+"""What comes before everything else at the door, and around it: who asks, is he still valid, how often, one entry.
+
+Calls and administrative operations pass here alike. This file reads the follower's snapshot once per passage; it
+knows neither MCP methods nor what is administered.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from connectors.base import UpstreamError
+from gateway.audit.masking import Hash
+from gateway.audit.trail import Audit
+from gateway.errors import Refusal, Unauthenticated, Unavailable
+from gateway.follower import Snapshot, now_ms
+from gateway.identity import INVALID, missing
+from gateway.pipeline import answers
+from gateway.pipeline.accounts import Records
+from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.chain import environment
+from gateway.pipeline.judge import Judge
+from gateway.pipeline.passage import NOBODY, Origin, Passage
+from gateway.pipeline.sentinel import Sentinel
+from gateway.policy.engine import Policy
+from gateway.policy.terms import Decision, Reason, Subject
+from gateway.shadow import Shadow
+
+log = logging.getLogger(__name__)
+
+
+class Following(Protocol):
+    """Whoever keeps the snapshot current (``gateway/follower.py``)."""
+
+    @property
+    def current(self) -> Snapshot: ...
+
+    async def at_least(self, version: str, within_s: float) -> bool: ...
+
+
+class Entrance:
+    """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
+    ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show. ``shadow`` and
+    ``sentinel`` are shown each decision about one use of one thing.
+    """
+
+    def __init__(
+        self,
+        follower: Following,
+        audit: Audit,
+        buckets: Buckets,
+        *,
+        hashed: Hash,
+        stale_after: float,
+        shadow: Shadow | None = None,
+        sentinel: Sentinel | None = None,
+        node: str = "",
+        offset: int = 0,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._follower = follower
+        self._audit = audit
+        self._buckets = buckets
+        self._hashed = hashed
+        self._stale_after_ms = stale_after * 1000
+        self._shadow = shadow
+        self._sentinel = sentinel
+        self._node = node
+        self._offset = offset
+        self.now = clock
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._follower.current
+
+    def identify(self, offered: str | None) -> Subject:
+        """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
+        snapshot, now = self.snapshot, self.now()
+        if offered is None:
+            raise missing()
+        if self.is_stale(snapshot, now):
+            raise answers.stale()
+        return snapshot.identities.authenticate(offered, now)
+
+    def passage(
+        self,
+        origin: Origin,
+        domain: str,
+        method: str,
+        *,
+        subject: Subject = NOBODY,
+        request_id: str = "",
+        session: str = "",
+    ) -> Passage:
+        now = self.now()
+        return Passage(
+            self._audit.new_id(now),
+            now,
+            origin,
+            domain,
+            method,
+            subject=subject,
+            request_id=request_id,
+            session=session,
+        )
+
+    @contextmanager
+    def recorded(self, passage: Passage) -> Iterator[None]:
+        """Leaves the one audit entry of what is done within. A mistake of ours becomes a ``Fault``."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            passage.outcome = "cancelled"
+            raise
+        except UpstreamError as error:
+            passage.outcome, passage.error = "upstream_error", str(error.code)
+            raise
+        except Refusal as refusal:
+            passage.refused(refusal)
+            if refusal.detail:
+                log.warning("%s: %s: %r", passage.id, refusal.kind, refusal.detail)
+            raise
+        except Exception:
+            log.exception("%s: fault in `%s`", passage.id, passage.method)
+            passage.refused(fault := answers.fault(passage.id))
+            raise fault from None
+        finally:
+            self._beside(passage)
+            self.record(passage)
+
+    def record(self, passage: Passage) -> None:
+        self._audit.record(passage.entry(self._hashed, self._node))
+
+    def admit(self, passage: Passage) -> Judge:
+        """Whoever judges this passage to its end. Raises ``Unauthenticated``, ``Unavailable``."""
+        snapshot = self.snapshot
+        policy = snapshot.policy
+        passage.policy, passage.readable = policy.version, policy.readable
+        passage.readable_claims = policy.readable_claims
+        if self.is_stale(snapshot, passage.at):
+            passage.decision = Decision(False, Reason.STALE_POLICY, policy.version)
+            raise answers.stale()
+        if not snapshot.identities.still_valid(passage.subject, passage.at):
+            raise Unauthenticated(INVALID)
+        self.check_recordable()
+        origin = passage.origin
+        return self.judge(
+            policy, passage.subject, passage.domain, passage.at, origin.address, records=snapshot.connections
+        )
+
+    def check_recordable(self) -> None:
+        """Raises ``Unavailable`` where nothing may be begun, because it could not be put on record."""
+        if self._audit.full:
+            raise Unavailable("calls cannot be recorded now; try again later")
+
+    def count(self, judge: Judge, passage: Passage) -> None:
+        """Count one call of its subject; raises ``Limited``."""
+        policy, subject = judge.policy, judge.subject
+        passage.rate_class = policy.rate_class(subject, judge.domain, judge.env)
+        self._buckets.take((subject.name, judge.domain), policy.limits.of(passage.rate_class), passage.at)
+
+    def judge(
+        self, policy: Policy, subject: Subject, domain: str, now: int, address: str, *, records: Records | None = None
+    ) -> Judge:
+        """One for ``subject`` before ``policy``, with the connections that there are now or were ``records``."""
+        env = environment(now, offset=self._offset, address=address)
+        return Judge(policy, subject, domain, env, self.snapshot.connections if records is None else records)
+
+    def is_stale(self, snapshot: Snapshot, now: int) -> bool:
+        return snapshot.stale(now, self._stale_after_ms)
+
+    def _beside(self, passage: Passage) -> None:
+        """Show a decision to those who look on; it stands already."""
+        if passage.judge is None or passage.decision is None:
+            return
+        if self._sentinel is not None:
+            self._sentinel.see(passage.judge, passage.chain, allowed=passage.decision.allowed)
+        if self._shadow is not None:
+            passage.shadow = self._shadow.compare(passage.judge, passage.chain, allowed=passage.decision.allowed)

@@ -1,0 +1,1 @@
+"""The management API: routes for programs, with an API key. Every route is one operation of its own."""

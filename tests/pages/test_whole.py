@@ -1,0 +1,68 @@
+"""The pages of a whole gateway, as a child process with its own settings and store."""
+
+import re
+
+import httpx2
+import pytest
+
+from tests.corridor.house import House, free_port, running, until, write
+
+POLICY = """
+p, user:*, main, self, *, connect, , allow
+p, *, *, self, *, revoke, , allow
+p, user:root@example.com, main, system, gateway/policy, manage, , allow
+"""
+SETTINGS = '[server]\nname = "Whole"\n'
+CONNECTORS = """
+[connectors.box]
+definition = "api-key"
+inputs = { api_url = "https://api.example.com" }
+"""
+GUARD = re.compile(r'name="guard" value="([0-9a-f]{64})"')
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    write(folder, policy=POLICY, limits="", upstreams="", settings=SETTINGS)
+    (folder / "config" / "connectors.toml").write_text(CONNECTORS)
+    (folder / "config" / "connectors.toml").chmod(0o600)
+    with running(House(folder, free_port(), str(folder / "var" / "ostiary.db"))) as house:
+        yield house
+
+
+@pytest.fixture
+def browser(house):
+    with httpx2.Client(base_url=house.url, timeout=20, headers={"origin": house.url}) as client:
+        yield client
+
+
+def sends(browser, page, path, **fields):
+    guard = GUARD.search(browser.get(page).text)
+    assert guard
+    return browser.post(path, data={"guard": guard[1], **fields})
+
+
+def test_somebody_signs_in_and_asks_for_a_link(house, browser):
+    key = house.add_user("ann@example.com")
+    assert "Sign in" in browser.get("/connections").text
+    assert sends(browser, "/connections", "/sign-in/key", key="ost_wrong").status_code == 401
+    answer = sends(browser, "/connections", "/sign-in/key", key=key)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/connections")
+    assert "You have not connected any account yet" in browser.get("/connections").text
+    answer = sends(browser, "/connections", "/connections/connect", connector="box")
+    assert answer.status_code == 303, answer.text
+    page = browser.get(answer.headers["location"])
+    assert "ann@example.com" in page.text
+    assert "your list of connections" in page.text
+    assert browser.get("/sign-in").status_code == 303
+    sends(browser, "/connections", "/sign-out")
+    assert "Sign in" in browser.get(answer.headers["location"]).text
+
+
+def test_resetting_a_key_ends_the_sign_in(house, browser):
+    key = house.add_user("ben@example.com")
+    sends(browser, "/connections", "/sign-in/key", key=key)
+    assert "Your connections" in browser.get("/connections").text
+    house.cli("users", "reset-key", "ben@example.com")
+    until(lambda: "Sign in" in browser.get("/connections").text)

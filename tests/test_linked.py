@@ -1,0 +1,117 @@
+"""Who is asked for a link, and whether what was decided at the beginning of a flow still stands at its end."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.follower import Snapshot
+from gateway.identity import Identities
+from gateway.linked import Linker, still_permitted
+from gateway.records import Flow, User
+from tests.builders import NOON, RING, policy
+from tests.connections.world import ALICE, PUBLIC, World
+
+CONNECT = "p, user:*, main, self, *, connect, , allow\n"
+STALE_MS = 30_000
+
+
+def permitted(rows: str, *, owner: str = ALICE, by: str = ALICE, users=("alice@example.com",), now: int = NOON) -> bool:
+    identities = Identities.of(RING, [User(id=each) for each in users])
+    flow = Flow(id="f", owner=owner, by=by, connector="acme", binding="session")
+    return still_permitted(Snapshot(identities, policy(rows), NOON), flow, now, STALE_MS)
+
+
+def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
+    assert permitted(CONNECT)
+    assert permitted("p, user:*, main, self, acme, connect, cidr(env.address, '10.0.0.0/8'), allow"), (
+        "a condition was judged when the flow began"
+    )
+    assert permitted("p, user:*, main, system, acme, connect, , allow", owner="system")
+    assert permitted("p, end:s1/*, main, self, acme, connect, , allow", owner="end:s1/u", by="end:s1/u")
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed"),
+    [
+        ("", {}),
+        (CONNECT + f"p, {ALICE}, *, *, *, *, , deny", {}),
+        (CONNECT + "p, *, *, *, acme, connect, , deny", {}),
+        ("p, user:*, main, self, zorg, connect, , allow", {}),
+        (CONNECT, {"owner": "system"}),
+        (CONNECT, {"users": ()}),
+        (CONNECT, {"users": ("bob@example.com",)}),
+        (CONNECT, {"now": NOON + STALE_MS + 1}),
+        ("p, role:user, main, self, *, connect, , allow", {}),
+    ],
+)
+def test_what_was_taken_back_meanwhile_does_not_stand(rows, changed):
+    assert not permitted(rows, **changed)
+
+
+@pytest.fixture
+def linker():
+    world = World()
+    return world, Linker(world.linking, lambda: world.platforms)
+
+
+def test_it_is_told_how_an_account_is_connected(linker):
+    _, asks = linker
+    assert (asks.wants("acme").type, asks.wants("acme").by_url, asks.wants("acme").blanks) == ("oauth2", True, ())
+    keyed = asks.wants("keyed")
+    assert (keyed.type, keyed.by_url) == ("api_key", False)
+    assert [(each.name, each.secret, each.required) for each in keyed.blanks] == [
+        ("api_key", True, True), ("site", False, True), ("note", False, False),
+    ]  # fmt: skip
+    assert asks.wants("open") is None
+    assert asks.wants("absent") is None
+
+
+async def test_a_link_leads_to_the_flow_that_is_waited_for(linker):
+    world, asks = linker
+    link = await asks.link(ALICE, "acme", by=ALICE)
+    assert link.url.startswith(f"{PUBLIC}/connect/{link.flow}.")
+    assert link.url not in repr(link)
+    assert await asks.wait(link.flow, ALICE, 0.01) is False
+    waiting = asyncio.create_task(asks.wait(link.flow, ALICE, 20))
+    query = world.provider.agrees(await world.click(link.url.rpartition("/")[2]), "ann")
+    await world.back(query)
+    assert await asyncio.wait_for(waiting, 5) is True
+
+
+async def test_who_waits_for_the_operators_account_hears_of_its_end(linker):
+    world, asks = linker
+    link = await asks.link("system", "acme", by=ALICE)
+    query = world.provider.agrees(await world.click(link.url.rpartition("/")[2]), "ann")
+    await world.back(query)
+    assert await asks.wait(link.flow, "system", 0.01) is True
+
+
+async def test_a_flow_that_waits_for_its_application_has_not_ended_and_is_waited_for_without_haste(linker):
+    world, asks = linker
+    back = world.means().settings.redirects[0]
+    link = await asks.link("end:s1/u", "acme", by="end:s1/u", back=back)
+    token = link.url.rpartition("/")[2]
+    query = world.provider.agrees(await world.click(token, signed_in="", browser="his"), "ann")
+    await world.back(query, signed_in="", browser="his")
+    looks, get = [], world.store.flows.get
+
+    async def counted(id):
+        looks.append(id)
+        return await get(id)
+
+    world.store.flows.get = counted
+    assert await asks.wait(link.flow, "end:s1/u", 0.5) is False
+    assert len(looks) < 10
+
+
+async def test_what_was_typed_is_deposited(linker):
+    world, asks = linker
+    id = await asks.deposit(ALICE, "keyed", {"api_key": "key-ann-x", "site": "x"})
+    assert [each.id for each in await world.connections()] == [id]
+
+
+async def test_a_connector_without_a_client_of_its_own_connects_nobody(linker):
+    world, asks = linker
+    world.platforms["acme"] = replace(world.platforms["acme"], client_id="")
+    assert asks.wants("acme") is None
