@@ -61,16 +61,17 @@ class Linker:
         reconnects: str = "",
         client: str = "",
         scopes: Sequence[str] = (),
+        domain: str = MAIN,
     ) -> Link:
         """A link by which ``by`` connects an account for ``owner``. Raises ``Refusal``."""
         started = await self.linking.start(
-            owner, connector, by=by, back=back, reconnects=reconnects, client=client, missing=scopes
+            owner, connector, by=by, domain=domain, back=back, reconnects=reconnects, client=client, missing=scopes
         )
         return Link(started.link, started.flow.id)
 
-    async def deposit(self, owner: str, connector: str, values: Mapping[str, str]) -> str:
+    async def deposit(self, owner: str, connector: str, values: Mapping[str, str], domain: str = MAIN) -> str:
         """The id of the connection made of what was typed. Raises ``Refusal``."""
-        return (await self.linking.deposit(owner, connector, inputs=values)).id
+        return (await self.linking.deposit(owner, connector, inputs=values, domain=domain)).id
 
     async def wait(self, flow: str, owner: str, within_s: float) -> bool:
         """Whether a flow of ``owner`` has ended, well or not, at the latest after that time. Raises ``Refusal``."""
@@ -146,7 +147,7 @@ def still_permitted(snapshot: Snapshot, flow: Flow, now: int, stale_after_ms: fl
     person = flow.by or flow.owner
     if person.startswith("user:") and person.removeprefix("user:") not in snapshot.identities.users:
         return False
-    access = Access(person, MAIN, flow.owner, flow.connector, CONNECT, Context(groups=None, env={"now": now}))
+    access = Access(person, flow.domain, flow.owner, flow.connector, CONNECT, Context(groups=None, env={"now": now}))
     rows = snapshot.policy.matching(access)
     return any(row.effect is Effect.ALLOW for row in rows) and not any(
         row.effect is Effect.DENY and not row.when for row in rows

@@ -183,12 +183,14 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     opened the page. ``sealed`` holds the PKCE verifier and whatever waits for a confirmation. ``back`` is where the
     browser goes at the end, ``""`` for our own page. ``reconnects`` is the connection that is made anew, ``result`` the
     one that was made, ``label`` what people read of the account that was found. ``reason`` is one of a closed list.
+    ``domain`` is where the policy was asked whether he may.
     """
 
     id: str
     owner: str
     connector: str
     tenant: str = "main"
+    domain: str = "main"
     by: str = ""
     binding: str
     stage: Stage = Stage.CREATED

@@ -299,12 +299,15 @@ class FakeLinker:
         reconnects: str = "",
         client: str = "",
         scopes: Sequence[str] = (),
+        domain: str = "main",
     ) -> Link:
         if back not in ("", REGISTERED):
             raise InvalidArguments("that place to go back to is not registered")
         asked = {"owner": owner, "by": by, "back": back, "reconnects": reconnects, "client": client}
         if scopes:
             asked["scopes"] = " ".join(scopes)
+        if domain != "main":
+            asked["domain"] = domain
         self.links.append({"connector": connector, **asked})
         flow = f"flow-{len(self.links)}"
         self._ends[flow] = asyncio.Event()
@@ -313,7 +316,7 @@ class FakeLinker:
     def finish(self, flow: str) -> None:
         self._ends[flow].set()
 
-    async def deposit(self, owner: str, connector: str, values: Mapping[str, str]) -> str:
+    async def deposit(self, owner: str, connector: str, values: Mapping[str, str], domain: str = "main") -> str:
         self.deposited.append((owner, connector, values))
         return "made-of-what-was-typed"
 

@@ -96,7 +96,9 @@ def test_every_setting_has_its_row_and_every_row_its_setting(tmp_path: Path):
     known = asked_for()
     fixed = {name.strip("[]") for name in SETTINGS if "{" not in name and "[" in name}
     assert known.pop("") == {name.partition(".")[0] for name in fixed}
-    assert {f"sign_in.{key}" for key in known.pop("[sign_in]")} == {each for each in fixed if each.startswith("sign_in.")}
+    assert {f"sign_in.{key}" for key in known.pop("[sign_in]")} == {
+        each for each in fixed if each.startswith("sign_in.")
+    }
     wrong = '[upstreams.x]\ncommand = ["x"]\nenv = { A = {} }\n[upstreams.y]\nurl = "https://y.example"\nheaders = { A = {} }'
     write_settings(tmp_path, "upstreams", wrong)
     write_settings(tmp_path, "ostiary", '[server]\nsecret = [{ id = "a" }]')

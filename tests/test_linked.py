@@ -16,9 +16,12 @@ CONNECT = "p, user:*, main, self, *, connect, , allow\n"
 STALE_MS = 30_000
 
 
-def permitted(rows: str, *, owner: str = ALICE, by: str = ALICE, users=("alice@example.com",), now: int = NOON) -> bool:
+def permitted(
+    rows: str, *, owner: str = ALICE, by: str = ALICE, domain: str = "main", users=("alice@example.com",),
+    now: int = NOON,
+) -> bool:  # fmt: skip
     identities = Identities.of(RING, [User(id=each) for each in users])
-    flow = Flow(id="f", owner=owner, by=by, connector="acme", binding="session")
+    flow = Flow(id="f", owner=owner, by=by, domain=domain, connector="acme", binding="session")
     return still_permitted(Snapshot(identities, policy(rows), NOON), flow, now, STALE_MS)
 
 
@@ -29,6 +32,7 @@ def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
     )
     assert permitted("p, user:*, main, system, acme, connect, , allow", owner="system")
     assert permitted("p, end:s1/*, main, self, acme, connect, , allow", owner="end:s1/u", by="end:s1/u")
+    assert permitted("p, user:*, hr, self, acme, connect, , allow", domain="hr"), "it was asked about on a server"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,7 @@ def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
         (CONNECT + "p, *, *, *, acme, connect, , deny", {}),
         ("p, user:*, main, self, zorg, connect, , allow", {}),
         (CONNECT, {"owner": "system"}),
+        (CONNECT, {"domain": "hr"}),
         (CONNECT, {"users": ()}),
         (CONNECT, {"users": ("bob@example.com",)}),
         (CONNECT, {"now": NOON + STALE_MS + 1}),
@@ -65,6 +70,17 @@ def test_it_is_told_how_an_account_is_connected(linker):
     ]  # fmt: skip
     assert asks.wants("open") is None
     assert asks.wants("absent") is None
+
+
+async def test_a_flow_keeps_in_mind_on_which_server_it_was_asked_for(linker):
+    world, asks = linker
+    asked = []
+    means = world.means(permits=lambda flow: asked.append(flow.domain) or True)
+    asks = Linker(type(world.linking)(means), lambda: world.platforms)
+    link = await asks.link(ALICE, "acme", by=ALICE, domain="hr")
+    await asks.linking.begin(link.url.rpartition("/")[2], signed_in=ALICE, browser="alices", inputs={})
+    await asks.deposit(ALICE, "keyed", {"api_key": "key-ann-x", "site": "berlin"}, "git")
+    assert asked == ["hr", "git"]
 
 
 async def test_a_link_leads_to_the_flow_that_is_waited_for(linker):

@@ -145,7 +145,7 @@ class RestConnector:
         self._catalogue = catalogue_of(platform)
         self._actions: dict[str, Action] = {action.id: action for action in platform.definition.actions}
         at_once = platform.definition.api.concurrency
-        self._turns, self._shares = Turns(at_once), Turns(at_once)  # nobody has all of them to himself
+        self._turns, self._shares = Turns(at_once), Turns(max(1, at_once // 2))  # nobody has all of them to himself
 
     @asynccontextmanager
     async def _bounded(self, deadline: float) -> AsyncIterator[None]:

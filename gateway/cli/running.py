@@ -41,6 +41,11 @@ def allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def leave_no_core() -> None:
+    """A crash of this process, or of a child, writes no memory to the disk: credentials may stand in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; ``localhost`` is this machine alone, whatever names resolve to. Raises ``OSError``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

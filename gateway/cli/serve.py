@@ -15,7 +15,7 @@ from gateway.app import Gateway
 from gateway.cli.banner import known_accounts, new_admin
 from gateway.cli.operation import Given, operation
 from gateway.cli.output import Failure
-from gateway.cli.running import allow_many_files, listen, run
+from gateway.cli.running import allow_many_files, leave_no_core, listen, run
 from gateway.manage.users import bootstrap_admin
 from gateway.settings import Settings
 
@@ -28,6 +28,7 @@ def serve(given: Given) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; the first start creates the administrator."""
     settings = given.settings()
     allow_many_files()
+    leave_no_core()
     with _listen(settings) as listening:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
         for note in (*settings.notes, *missing_commands(settings)):

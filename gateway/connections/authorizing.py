@@ -55,6 +55,7 @@ class Authorizing:
             begun = oauth.begin(platform, client, state=state, inputs=inputs, scopes=flow.scopes)
         except OAuthFailed as failure:
             raise FlowRefused(_WHY[failure.kind], detail=failure.detail) from None
+        waiting = bytes_of_wait(begun.verifier, typed.secrets, _issuer(platform))
         await self._flows.moved(
             flow,
             stage=Stage.AUTHORIZING,
@@ -62,7 +63,7 @@ class Authorizing:
             state=means.slips.hash(Use.STATE, state),
             browser=means.slips.hash(Use.BROWSER, browser),
             inputs=typed.plain,
-            sealed=means.vault.seal(bytes_of_wait(begun.verifier, typed.secrets), context_of_flow(flow)),
+            sealed=means.vault.seal(waiting, context_of_flow(flow)),
             expires_at=means.clock() + STEP_MS,
         )
         return begun.url
@@ -98,10 +99,19 @@ class Authorizing:
     async def _exchanged(self, flow: Flow, platform: Platform, query: Sequence[tuple[str, str]]) -> Found:
         means = self._means
         client, inputs = means.client(platform, flow.tenant), inputs_of(platform, flow.inputs)
+        verifier, secrets, issuer = wait_in(means.vault.open(flow.sealed, context_of_flow(flow)))
+        if issuer != _issuer(platform):  # what it sent us is for nobody but who was asked
+            why = "the platform lets people in elsewhere by now"
+            raise OAuthFailed(Failure.WRONG_ISSUER, why, detail=why)
         code = oauth.returned(platform, query, inputs=inputs)
-        verifier, secrets = wait_in(means.vault.open(flow.sealed, context_of_flow(flow)))
         tokens = await means.legs.exchange(platform, client, code, verifier, inputs)
         return of_answer(tokens, platform, flow, secrets)
+
+
+def _issuer(platform: Platform) -> str:
+    """Who lets people in there, ``""`` where nobody is named."""
+    oauth = platform.definition.auth.oauth
+    return "" if oauth is None else oauth.issuer
 
 
 def _somebody(platform: Platform) -> str:

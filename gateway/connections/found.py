@@ -89,16 +89,17 @@ def found_in(packed: bytes) -> Found:
     return Found(unpack(form.material), form.account, form.label, form.scopes, form.inputs, form.expires_at)
 
 
-def bytes_of_wait(verifier: Secret | None, secrets: Mapping[str, Secret]) -> bytes:
-    """What is sealed into a flow while the browser is at the platform."""
+def bytes_of_wait(verifier: Secret | None, secrets: Mapping[str, Secret], issuer: str) -> bytes:
+    """What is sealed into a flow while the browser is at the platform, which is asked under the name ``issuer``."""
     proving = {} if verifier is None else {_VERIFIER: verifier}
-    return pack(Material({**secrets, **proving}))
+    return pack(Material({**secrets, **proving}, {ISSUER: issuer}))
 
 
-def wait_in(packed: bytes) -> tuple[Secret | None, dict[str, Secret]]:
-    """The PKCE verifier and the typed secrets again. Raises ``Unsealable``."""
-    secrets = dict(unpack(packed).secrets)
-    return secrets.pop(_VERIFIER, None), secrets
+def wait_in(packed: bytes) -> tuple[Secret | None, dict[str, Secret], str]:
+    """The PKCE verifier, the typed secrets and the issuer again. Raises ``Unsealable``."""
+    material = unpack(packed)
+    secrets = dict(material.secrets)
+    return secrets.pop(_VERIFIER, None), secrets, material.plain.get(ISSUER, "")
 
 
 def connection_of(found: Found, flow: Flow, id: str, now: int) -> Connected:

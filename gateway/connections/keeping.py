@@ -4,19 +4,20 @@ Nothing is ever put over another account's connection unless its owner said so. 
 platform's protocol.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from msgspec import structs
 
 from connectors.definition.platform import Platform
 from gateway import errors
-from gateway.connections.ending import forgotten
+from gateway.connections.ending import end, forgotten
 from gateway.connections.flows import STEP_MS, Flows
 from gateway.connections.found import Found, bytes_of, connection_of, found_in, renewed
 from gateway.connections.material import Material, context_of_connection, context_of_flow, pack, unpack
 from gateway.connections.means import Means
 from gateway.connections.slips import Use, new_id, new_slip
-from gateway.connections.terms import Why
+from gateway.connections.terms import FlowRefused, Why
 from gateway.records import Connected, Flow, Stage, Status
 from gateway.store.base import Conflict, NotFound, Unavailable
 from gateway.vault import Unsealable
@@ -96,9 +97,22 @@ class Keeping:
         return await self._flows.moved(flow, stage=stage, code=code, sealed=sealed, label=found.label, expires_at=until)
 
     async def _done(self, flow: Flow, connected: Connected) -> Flow:
-        done = await self._flows.moved(flow, stage=Stage.DONE, result=connected.id, label=connected.label, sealed=b"")
+        try:
+            done = await self._flows.moved(
+                flow, stage=Stage.DONE, result=connected.id, label=connected.label, sealed=b""
+            )
+        except FlowRefused:  # the flow was ended meanwhile, as it is with the account of whoever it was for
+            if connected.created_at == connected.connected_at:
+                await self._taken_back(connected)
+            raise
         await self.tell(connected)
         return done
+
+    async def _taken_back(self, connected: Connected) -> None:
+        """End a connection that was just made and is nobody's."""
+        with suppress(NotFound):
+            means, platform = self._means, await self.platform(connected.connector)
+            await end(means.store, means.vault, means.legs, platform, connected)
 
     def _same(self, flow: Flow, found: Found) -> str:
         """The owner's connection of the very account that was found, if he has one: it is made anew, not doubled."""

@@ -35,6 +35,9 @@ LOOK_S: Final = 0.3
 
 LONGEST_CLIENT: Final = 100
 
+MOST_EACH: Final = 20
+"""Connections of one owner to one connector: each is kept in memory, and asked about at every call."""
+
 NO_FLOW: Final = "there is no such flow"
 NO_CONNECTION: Final = "there is no such connection"
 
@@ -57,6 +60,7 @@ class Linking:
         *,
         by: str = "",
         tenant: str = MAIN,
+        domain: str = MAIN,
         back: str = "",
         reconnects: str = "",
         client: str = "",
@@ -65,14 +69,12 @@ class Linking:
         """A flow for ``owner`` (a subject, or ``system``), to be finished by ``by`` (``""``: by the owner), and its
         link, good once within ten minutes. ``back`` has to be one of the registered places to the letter.
         ``reconnects`` is the id of the connection that is made anew, ``missing`` are scopes that it lacks. ``client``
-        is the application as the page names it. Raises ``Unknown`` (connector, connection), ``InvalidArguments``,
-        ``FlowRefused``, ``UpstreamFailed``.
+        is the application as the page names it, ``domain`` where the policy let him. Raises ``Unknown`` (connector,
+        connection), ``InvalidArguments``, ``FlowRefused``, ``UpstreamFailed``.
         """
         platform = await self._connectable(connector)
         binding = self._bound(owner, by or owner, back)
-        former = await self._means.store.connections.get(reconnects) if reconnects else None
-        if reconnects:
-            self._check_own(former, owner, connector)
+        former = await self._former(reconnects, owner, connector)
         id, now = new_id(), self._means.clock()
         slip = new_slip(id)
         flow = Flow(
@@ -81,6 +83,7 @@ class Linking:
             by=by or owner,
             connector=connector,
             tenant=tenant,
+            domain=domain,
             binding=binding.value,
             link=self._means.slips.hash(Use.LINK, slip),
             back=back,
@@ -203,7 +206,14 @@ class Linking:
 
     @stored
     async def deposit(
-        self, owner: str, connector: str, *, inputs: Mapping[str, str], tenant: str = MAIN, reconnects: str = ""
+        self,
+        owner: str,
+        connector: str,
+        *,
+        inputs: Mapping[str, str],
+        tenant: str = MAIN,
+        domain: str = MAIN,
+        reconnects: str = "",
     ) -> Connected:
         """A connection from typed fields, without a browser: for the kinds that are not OAuth. Raises ``Unknown``,
         ``BadInputs``, ``FlowRefused``, ``InvalidArguments``.
@@ -211,10 +221,17 @@ class Linking:
         platform = await self._connectable(connector)
         if platform.definition.auth.kind is AuthKind.OAUTH2:
             raise InvalidArguments(f"`{connector}` is connected in a browser, by a link; nothing is typed for it")
-        if reconnects:
-            self._check_own(await self._means.store.connections.get(reconnects), owner, connector)
+        await self._former(reconnects, owner, connector)
         found = await self._authorizing.named(platform, of_typed(fields.typed(platform, inputs)))
-        flow = Flow(id=new_id(), owner=owner, connector=connector, tenant=tenant, binding="", reconnects=reconnects)
+        flow = Flow(
+            id=new_id(),
+            owner=owner,
+            connector=connector,
+            tenant=tenant,
+            domain=domain,
+            binding="",
+            reconnects=reconnects,
+        )
         saved = await self._keeping.saved(flow, found)
         if isinstance(saved, Why):
             raise FlowRefused(saved)
@@ -300,10 +317,16 @@ class Linking:
     def _strange(self, flow: Flow, signed_in: str) -> Why | None:
         return stranger(flow, signed_in=signed_in, several_users=self._means.several_users())
 
-    @staticmethod
-    def _check_own(connected: Connected | None, owner: str, connector: str) -> None:
-        if connected is None or (connected.owner, connected.connector) != (owner, connector):
+    async def _former(self, reconnects: str, owner: str, connector: str) -> Connected | None:
+        """The connection that is made anew; ``None`` where one more is made."""
+        if not reconnects:
+            if len(self._means.connections().of(owner, connector)) >= MOST_EACH:
+                raise InvalidArguments(f"there are {MOST_EACH} connections to `{connector}` already; end one first")
+            return None
+        former = await self._means.store.connections.get(reconnects)
+        if former is None or (former.owner, former.connector) != (owner, connector):
             raise Unknown(NO_CONNECTION)
+        return former
 
     async def _awaited(self, slip: str, use: Use, *, unknown: Why) -> Flow:
         return await self._flows.awaited(slip, use, self._means.clock(), unknown=unknown)

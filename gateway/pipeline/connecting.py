@@ -22,6 +22,7 @@ from gateway.pipeline.accounts import Account
 from gateway.pipeline.bridge import Bridge, claim_of
 from gateway.pipeline.request_state import Claim, What
 from gateway.pipeline.way import Way
+from gateway.policy.terms import MAIN
 
 BY_URL: Final = LEGACY_VERSIONS[0]
 """The one revision of the legacy era that can ask somebody to open a URL."""
@@ -88,12 +89,14 @@ class Linker(Protocol):
         reconnects: str = "",
         client: str = "",
         scopes: Sequence[str] = (),
+        domain: str = MAIN,
     ) -> Link:
         """A link by which ``by`` connects an account for ``owner``, or connects ``reconnects`` anew, asking for
-        ``scopes`` besides what it has. Raises ``Refusal``, among others where ``back`` is no place to go back to.
+        ``scopes`` besides what it has. ``domain`` is where the policy lets him. Raises ``Refusal``, among others where
+        ``back`` is no place to go back to.
         """
 
-    async def deposit(self, owner: str, connector: str, values: Mapping[str, str]) -> str:
+    async def deposit(self, owner: str, connector: str, values: Mapping[str, str], domain: str = MAIN) -> str:
         """The id of the connection made of what was typed. Raises ``Refusal``."""
 
     async def wait(self, flow: str, owner: str, within_s: float) -> bool:
@@ -133,11 +136,11 @@ class Connecting:
         """Where the caller connects an account of his own. Raises ``Refusal``."""
         name = way.subject.name
         client, back = way.passage.origin.client, back or way.call.back
-        return await self._able.link(name, connector, by=name, back=back, client=client)
+        return await self._able.link(name, connector, by=name, back=back, client=client, domain=way.call.domain)
 
     async def deposit(self, way: Way, connector: str, values: Mapping[str, str]) -> str:
         """The id of the caller's connection made of what was typed. Raises ``Refusal``."""
-        return await self._able.deposit(way.subject.name, connector, values)
+        return await self._able.deposit(way.subject.name, connector, values, way.call.domain)
 
     @property
     def _able(self) -> Linker:
@@ -162,6 +165,7 @@ class Connecting:
             reconnects=refusal.reconnect,
             client=way.passage.origin.client,
             scopes=refusal.scopes,
+            domain=way.call.domain,
         )
         return _Invitation(refusal.text, owner, link)
 

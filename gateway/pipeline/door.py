@@ -176,15 +176,12 @@ class Pipeline:
         act: Callable[[Passage], Awaitable[T]],
         *,
         subject: Subject = NOBODY,
-        object: str = "",
-        owner: str = "",
     ) -> T:
         """What ``act`` gives, with one audit entry and without a decision: for what there is nobody to decide about
         (signing in, what a platform sends back). ``act`` notes in the passage who it turns out to be, and for whom it
         is done. Raises ``Unavailable``, and as ``administer`` what ``act`` raises.
         """
         passage = self._entrance.passage(origin, MAIN, method, subject=subject)
-        passage.object, passage.owner = object, owner
         with self._entrance.recorded(passage):
             self._entrance.check_recordable()
             return await act(passage)

@@ -1,11 +1,13 @@
 """Connecting anew, connecting twice, and what is typed instead: which account stands where afterwards."""
 
 import re
+from string import ascii_lowercase
 
 import pytest
 from msgspec import structs
 
 from gateway.connections.flows import STEP_MS
+from gateway.connections.linking import MOST_EACH
 from gateway.connections.terms import BadInputs, Ended, Why
 from gateway.errors import InvalidArguments, Unknown, UpstreamFailed
 from gateway.records import Stage, Status
@@ -265,6 +267,24 @@ async def test_a_key_is_deposited_without_a_browser():
         await world.linking.deposit(BOB, "keyed", inputs=inputs, reconnects=connected.id)
     with pytest.raises(InvalidArguments, match="in a browser"):
         await world.linking.deposit(ALICE, "acme", inputs={})
+
+
+async def test_nobody_has_more_connections_to_one_connector_than_can_be_asked_about():
+    world = World()
+    made = [
+        await world.linking.deposit(ALICE, "keyed", inputs={"api_key": f"key-a{each}-x", "site": "berlin"})
+        for each in ascii_lowercase[:MOST_EACH]
+    ]
+    more = {"api_key": "key-more-x", "site": "berlin"}
+    with pytest.raises(InvalidArguments, match=f"there are {MOST_EACH} connections to `keyed` already; end one first"):
+        await world.linking.deposit(ALICE, "keyed", inputs=more)
+    with pytest.raises(InvalidArguments, match="end one first"):
+        await world.link(ALICE, "keyed")
+    await world.link(ALICE, "keyed", reconnects=made[0].id)
+    await world.linking.deposit(BOB, "keyed", inputs=more)
+    await world.linking.disconnect(made[0].id, owner=ALICE)
+    await world.catch_up()
+    await world.linking.deposit(ALICE, "keyed", inputs=more)
 
 
 async def test_there_is_nothing_to_connect_where_no_account_is_needed():

@@ -16,6 +16,7 @@ from tests.connections.world import (
     MALLORY,
     World,
     confirmable,
+    oauth_platform,
     refused,
 )
 
@@ -42,6 +43,35 @@ async def test_a_forwarded_address_of_the_platform_brings_nobodys_account_to_who
         assert (ended.flow.stage, ended.flow.reason, ended.next) == (Stage.FAILED, why, "")
         assert world.provider.exchanged == 0
         assert await refused(world.back(query, signed_in=MALLORY, browser="mallorys")) is Why.USED
+
+
+async def test_a_code_goes_to_nobody_but_who_was_asked():
+    """A server behind us says anew who lets people in while somebody is there: that one would get his code."""
+    world = World()
+    world.platforms["acme"] = oauth_platform("acme", issuer="https://acme.example", iss_promised=False)
+    _, token = await world.link()
+    query = world.provider.agrees(await world.click(token), "ann")
+    world.platforms["acme"] = oauth_platform("acme", issuer="https://evil.example", iss_promised=False)
+    ended = await world.back(query)
+    assert (ended.flow.stage, ended.flow.reason) == (Stage.FAILED, Why.WRONG_ISSUER)
+    assert world.provider.exchanged == 0
+
+
+async def test_nothing_is_left_of_who_is_deleted_while_he_connects():
+    """Deleting somebody takes his flows away; that this process follows the store comes later."""
+    world = World()
+    _, token = await world.link()
+    query = world.provider.agrees(await world.click(token), "ann")
+    exchange = world.provider.exchange
+
+    async def meanwhile(*asked):
+        tokens = await exchange(*asked)
+        world.store.flows.records.clear()
+        return tokens
+
+    world.provider.exchange = meanwhile
+    assert await refused(world.back(query)) is Why.USED
+    assert (await world.connections(), world.provider.forgotten) == ([], ["ann"])
 
 
 async def test_a_click_without_a_cookie_is_refused():

@@ -148,12 +148,13 @@ def test_what_was_found_comes_back_as_it_was(secrets, plain, account, scopes, ex
     assert (back.scopes, back.inputs, back.expires_at) == (tuple(scopes), plain, expires)
 
 
-@given(st.none() | TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=3))
-def test_the_verifier_and_typed_secrets_come_back_as_they_were(verifier, secrets):
+@given(st.none() | TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=3), TEXTS)
+def test_the_verifier_typed_secrets_and_the_issuer_come_back_as_they_were(verifier, secrets, issuer):
     packed = bytes_of_wait(
-        None if verifier is None else Secret(verifier), {name: Secret(text) for name, text in secrets.items()}
+        None if verifier is None else Secret(verifier), {name: Secret(text) for name, text in secrets.items()}, issuer
     )
-    proof, back = wait_in(packed)
+    proof, back, told = wait_in(packed)
+    assert told == issuer
     assert (None if proof is None else proof.reveal()) == verifier
     assert {name: secret.reveal() for name, secret in back.items()} == secrets
 
@@ -199,6 +200,23 @@ def test_a_default_stands_for_what_is_not_typed_and_a_secret_without_a_form_is_a
     assert (typed.plain, typed.secrets["key"].reveal()) == ({"host": "api.example"}, "any thing")
     with pytest.raises(BadInputs, match="cannot be typed"):
         fields.typed(platform, {"key": "two\nlines"})
+
+
+@pytest.mark.parametrize(
+    ("help", "said"),
+    [
+        ("What stands before .acme.com", "does not have the form that is expected here: What stands before .acme.com"),
+        ("", "does not have the form that is expected here; look for a typing error"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told_in_words_and_not_as_a_pattern(help, said):
+    site = Input("site", "Site", "^[a-z]{1,20}$", help=help)
+    platform = type(KEYED)(
+        "x", type(KEYED.definition)("x", "X", KEYED.definition.auth, KEYED.definition.api, inputs=(site,))
+    )
+    with pytest.raises(BadInputs) as info:
+        fields.typed(platform, {"site": "Not so!"})
+    assert info.value.fields == {"site": said}
 
 
 OWNERS = st.sampled_from([ALICE, BOB, "end:s1/u", "end:s1/v", "server:s1", "system", "", "*"])

@@ -80,3 +80,12 @@ def test_the_arguments_that_a_condition_reads_are_on_record_and_others_are_hashe
     found = until(entry)
     assert found.arguments == {"/text": '"seen"'}
     assert set(found.hashed) == {"/other"}
+
+
+def test_a_crash_leaves_no_memory_on_the_disk(house: House):
+    assert house.process is not None
+    limits = Path(f"/proc/{house.process.pid}/limits").read_text()
+    assert next(line for line in limits.splitlines() if line.startswith("Max core file size")).split()[4:6] == [
+        "0",
+        "0",
+    ]

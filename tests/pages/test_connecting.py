@@ -1,13 +1,14 @@
 """Connecting an account in a real browser, without script: the straight way, and every way on which it ends."""
 
 import re
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gateway.records import Stage
 from gateway.settings import Binding
-from tests.connections.world import World
+from tests.connections.world import KEY_INPUTS, KEYED, World
 from tests.pages.people import Acme
 from tests.pages.site import ANN, BEN
 
@@ -219,6 +220,24 @@ async def test_what_is_typed_wrongly_can_be_typed_again_with_the_same_link(opens
     [record] = await records(site)
     assert (record.connector, record.account) == ("keyed", "ann")
     assert "key-ann-x" not in repr(site.door.entries)
+
+
+async def test_a_field_says_once_what_it_asks_for(opens, street):
+    site = await opens()
+    helped = replace(KEY_INPUTS[1], help="What stands before .keyed.example")
+    definition = replace(KEYED.definition, inputs=(KEY_INPUTS[0], helped))
+    site.world.platforms["keyed"] = replace(KEYED, definition=definition)
+    person, _ = await at_home(site, street)
+    await person.opens((await site.link(connector="keyed")).link)
+    assert (await person.text).count(helped.help) == 1
+    await person.types("API key", "no key at all")
+    await person.types("Site", "Berlin 1")
+    await person.presses("Connect")
+    text = await person.text
+    assert f"Does not have the form that is expected here: {helped.help}" in text
+    assert text.count(helped.help) == 1
+    assert "Does not have the form that is expected here; look for a typing error" in text
+    assert "^" not in text
 
 
 # -- the host application confirms

@@ -264,6 +264,45 @@ async def test_what_is_too_large_or_cannot_be_read_is_refused_with_a_page(site):
             assert "That did not work" in answer.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/connect/", "/connect", "/connect/a/b", f"/connect/{FLOW}.x/", "/connected/", "/connected/a/b", "/connections/",
+        "/connections/x", "/connections/connect", f"/connections/{FLOW}/end", "/oauth/callback/acme", "/oauth/callback/",
+        "/oauth/callback/main/acme/x", "/sign-in/", "/sign-in/key", "/sign-in/oidc/callbak", "/sign-out", "/sign-out/x",
+        f"/connections/{SENT}", "/sign-in/..%2f",
+    ],
+)  # fmt: skip
+async def test_a_mistyped_address_below_a_page_is_answered_by_a_page(site, path):
+    async with Browser(site) as browser:
+        for signed_in in (False, True):
+            if signed_in:
+                await browser.signs_in()
+            answer = await browser.client.get(path, follow_redirects=True)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            protects(answer)
+            assert "There is no page at this address" in answer.text
+            assert (site.door.last.method, site.door.last.outcome) == ("page.lost.nothing_here", "unknown")
+            assert (ANN in answer.text) is signed_in
+
+
+async def test_a_form_that_leads_nowhere_is_answered_by_a_page_too(site):
+    async with Browser(site) as browser:
+        await browser.signs_in()
+        for path in (f"/connections/{FLOW}/ends", "/sign-in/keys", "/oauth/callback/main/acme", f"/connect/{FLOW}.x/y"):
+            answer = await browser.sends(path, guard=await browser.guard("/connections"))
+            assert (answer.status_code, "There is no page at this address" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/x", "/api/x", "/api/connections/x/y/z", "/connectx", "/oauth/client/x", "/oauth"]
+)
+async def test_other_paths_that_there_are_not_are_answered_in_json(site, path):
+    async with Browser(site) as browser:
+        answer = await browser.client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+
+
 async def test_somebody_elses_connection_and_none_are_the_same(site):
     async with Browser(site) as browser:
         await site.link(BEN)

@@ -3,6 +3,7 @@
 Pictures of all of them are written to ``build/pages``.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,9 @@ async def furnished(site):
     ):
         await site.store.connections.replace(each)
     await site.world.catch_up()
+    keyed = site.world.platforms["keyed"]
+    wordy = replace(keyed.definition, title=LONG, description=f"{LONG} {'and so on ' * 30}")
+    site.world.platforms["keyed"] = replace(keyed, definition=wordy)
     subject = site.door.person(ANN)
     site.door.person(BEN)
     wish = site.operations.lending.wish(working, BEN, "read", ["list_things", "get_thing"], 30)

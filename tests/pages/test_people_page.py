@@ -14,6 +14,7 @@ from gateway.web.pages.shell import prose
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "connect" / "people.md"
+LIST = ROOT / "gateway" / "web" / "templates" / "connections.html"
 TEXT = " ".join(PAGE.read_text().split())
 
 
@@ -43,6 +44,14 @@ def test_its_sentences_are_those_of_the_pages():
     assert len(told) >= 6
     assert set(told) <= {str(prose(happened)) for happened, _ in SENTENCES.values()}
     assert set(SENTENCES) == set(Why)
+
+
+def test_its_buttons_are_those_of_the_list():
+    told = PAGE.read_text().partition("## Your connections")[2].partition("## When")[0]
+    buttons = re.findall(r"^\| ([A-Z][A-Za-z ]+) \|", told, re.MULTILINE)
+    shown = re.findall(r">([A-Z][A-Za-z ]+)(?:…</summary>|</button>)", LIST.read_text())
+    assert set(buttons) == {each for each in shown if each != "Disconnect now"}
+    assert len(buttons) == 4
 
 
 def test_its_pictures_are_small_and_there():

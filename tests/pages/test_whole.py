@@ -18,13 +18,22 @@ CONNECTORS = """
 definition = "api-key"
 inputs = { api_url = "https://api.example.com" }
 """
+UPSTREAMS = """
+[upstreams.notes]
+url = "https://notes.example.com/mcp"
+
+[upstreams.notes.personal]
+kind = "key"
+header = "x-api-key"
+label = "Key of Notes"
+"""
 GUARD = re.compile(r'name="guard" value="([0-9a-f]{64})"')
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    write(folder, policy=POLICY, limits="", upstreams="", settings=SETTINGS)
+    write(folder, policy=POLICY, limits="", upstreams=UPSTREAMS, settings=SETTINGS)
     (folder / "config" / "connectors.toml").write_text(CONNECTORS)
     (folder / "config" / "connectors.toml").chmod(0o600)
     with running(House(folder, free_port(), str(folder / "var" / "ostiary.db"))) as house:
@@ -58,6 +67,25 @@ def test_somebody_signs_in_and_asks_for_a_link(house, browser):
     assert browser.get("/sign-in").status_code == 303
     sends(browser, "/connections", "/sign-out")
     assert "Sign in" in browser.get(answer.headers["location"]).text
+
+
+def test_connectors_and_servers_with_accounts_are_offered_in_the_list(house, browser):
+    key = house.add_user("eve@example.com")
+    sends(browser, "/connections", "/sign-in/key", key=key)
+    offered = re.findall(
+        r'name="connector" value="([^"]*)"><button[^>]*aria-label="([^"]*)"', browser.get("/connections").text
+    )
+    assert [id for id, _ in offered] == ["notes", "box"]
+    assert offered[0][1] == "Connect notes"
+    answer = sends(browser, "/connections", "/connections/connect", connector="notes")
+    assert "Key of Notes" in browser.get(answer.headers["location"]).text
+
+
+def test_an_address_with_a_typing_error_is_answered_by_a_page_where_people_are_and_in_json_elsewhere(browser):
+    told = [
+        (browser.get(path).status_code, browser.get(path).headers["content-type"]) for path in ("/sign-in/x", "/api/x")
+    ]
+    assert told == [(404, "text/html; charset=utf-8"), (404, "application/json")]
 
 
 def test_resetting_a_key_ends_the_sign_in(house, browser):

@@ -182,21 +182,20 @@ def test_conditions_know_the_same_of_what_is_administered_as_analysis_does(objec
 
 async def test_what_is_witnessed_is_done_without_a_decision_and_leaves_one_entry():
     door, deed = Door(), Deed()
-    assert (
-        await door.pipeline.witness("sign_in.mail", ORIGIN, lambda _: deed(), object="slack", owner=f"user:{BOB}")
-        == "done"
-    )
+    assert await door.pipeline.witness("sign_in.mail", ORIGIN, lambda _: deed()) == "done"
     [entry] = door.entries
-    assert (entry.method, entry.subject, entry.object, entry.owner) == ("sign_in.mail", "", "slack", f"user:{BOB}")
+    assert (entry.method, entry.subject, entry.object, entry.owner) == ("sign_in.mail", "", "", "")
     assert (entry.allowed, entry.asked, entry.outcome) == (None, None, "ok")
     await door.pipeline.witness("sign_out", ORIGIN, lambda _: deed(), subject=door.person(AMY))
     assert door.last.subject == f"user:{AMY}"
 
     async def turns_out(passage):
         passage.subject = door.person(BOB)
+        passage.object, passage.owner = "slack", f"user:{BOB}"
 
     await door.pipeline.witness("sign_in.mail", ORIGIN, turns_out)
-    assert door.last.subject == f"user:{BOB}"
+    told = door.last
+    assert (told.subject, told.object, told.owner) == (f"user:{BOB}", "slack", f"user:{BOB}")
 
 
 async def test_what_is_witnessed_and_fails_leaves_its_entry_and_is_not_begun_where_it_cannot_be_recorded():

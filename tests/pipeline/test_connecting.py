@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue import Server
 from gateway.errors import ConnectFirst, InvalidArguments, Malformed, NotConnected, Refusal
 from gateway.mcp.terms import Era, Params
 from gateway.pipeline import connecting
@@ -277,8 +278,13 @@ async def test_connecting_is_asked_in_the_domain_of_the_call():
     connector = personal()
     rows = f"{USE}\n{CONNECT}".replace("main", "side")
     from_side = rows.replace("p, user:*, side, self, c/*", "p, user:*, *, self, c/*")
-    door = door_of(connector, from_side)
+    door = door_of(connector, from_side, servers=[Server("side", ("c",), prefixed=True)])
     assert "does not allow" in text_of(await ask(door))
+    assert door.linker.links == []
+    with pytest.raises(ConnectFirst):
+        await ask(door, domain="side")
+    assert door.linker.links[0]["domain"] == "side"
+    await door.pipeline.close()
 
 
 async def test_where_connecting_would_not_help_the_refusal_stays_as_it_is():

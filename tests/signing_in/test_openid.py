@@ -82,6 +82,13 @@ async def test_an_address_that_nobody_verified_proves_nothing(provider, egress):
         await sign_in.come_back(await brought(leaving.url, "unverified@example.com"), leaving.keeps.reveal())
 
 
+async def test_an_address_that_only_looks_like_anothers_does_not_sign_in_as_him(provider, egress):
+    sign_in = sign_in_at(provider, egress)
+    leaving = await sign_in.leave(NEXT)
+    with pytest.raises(NotSignedIn, match="no e-mail address that can be used"):
+        await sign_in.come_back(await brought(leaving.url, "\N{KELVIN SIGN}ate@example.com"), leaving.keeps.reveal())
+
+
 async def test_who_refuses_there_is_not_signed_in_here(provider, egress):
     sign_in = sign_in_at(provider, egress)
     leaving = await sign_in.leave(NEXT)

@@ -181,7 +181,7 @@ class Shell:
         made = self.blueprint("lost")
         for place in PLACES:
             for rule in (f"/{place}/", f"/{place}/<path:rest>"):
-                made.route(rule, methods=["GET", "POST"])(_nothing_here)
+                made.route(rule, methods=["GET", "POST"])(nothing_here)
         return made
 
     async def _unreadable(self, error: HTTPException) -> Response:
@@ -223,7 +223,7 @@ def _sentences(refusal: Refusal) -> tuple[str, str]:
     return happened, remedy
 
 
-async def _nothing_here(**_: str) -> Response:
+async def nothing_here(**_: str) -> Response:
     raise Unknown("there is no page at this address; look for a typing error in it", code=-32600, status=404)
 
 

@@ -386,8 +386,9 @@ async def test_no_more_calls_than_the_definition_allows_are_under_way(serve, egr
 
     server = await serve(later)
     place = platform(f"http://127.0.0.1:{server.port}", WRITE, concurrency=2)
-    connector = RestConnector(place, egress=egress, credentials=Wallet(), clock=clock)
-    people = [ANN, SYSTEM, ANN, SYSTEM, ANN]
+    people = [ANN, BOB, SYSTEM, ANN, BOB]
+    wallet = Wallet({each: (each,) for each in people})
+    connector = RestConnector(place, egress=egress, credentials=wallet, clock=clock)
     calls = [asyncio.create_task(call(connector, name="x", owner=each)) for each in people]
     await server.until(2)
     for _ in range(20):
