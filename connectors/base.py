@@ -83,8 +83,9 @@ class Personal:
     """The credential that each user brings to an upstream himself: an account that he lets us in to (``oauth``), or a
     key that he types, called ``label``. It stands in ``header``, behind ``prefix``.
 
-    ``client_id`` is what the operator registered us as (``""``: we find out), ``scopes`` what to ask for (``None``:
-    what the server says).
+    ``client_id`` is what the operator registered us as (``""``: we find out), at ``issuer``: to nobody else does
+    ``client_secret`` ever go, whatever the server says of itself. ``scopes`` are what to ask for (``None``: what the
+    server says).
     """
 
     oauth: bool
@@ -93,6 +94,7 @@ class Personal:
     label: str = "API key"
     client_id: str = ""
     client_secret: Secret | None = None
+    issuer: str = ""
     scopes: tuple[str, ...] | None = None
 
     @property

@@ -185,6 +185,10 @@ class UpstreamPlatforms:
     async def _known(self, spec: UpstreamSpec, personal: Personal, server: AuthorizationServer) -> Known:
         """In the order of MCP: as the operator registered us, by a document about us, by registering."""
         if personal.client_id:
+            if personal.issuer and personal.issuer != server.issuer:
+                raise UpstreamFailed(
+                    f"it lets users in at `{server.issuer[:200]}`, not at the `issuer` that is set for it"
+                )
             method = method_of(server, secret=personal.client_secret is not None)
             return Known(personal.client_id, personal.client_secret, method)
         if server.takes_documents and self._public_url.startswith("https://"):

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from connectors.base import Personal, Secret, Sharing
 from gateway.settings.values import References, Table, looks_secret
 
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 §3.3
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_OAUTH_ONLY: Final = ("client_id", "client_secret", "scopes")
+_OAUTH_ONLY: Final = ("client_id", "client_secret", "issuer", "scopes")
 _KEY_ONLY: Final = ("header", "prefix", "label")
 _TAKEN: Final = frozenset(
     {
@@ -51,12 +52,15 @@ def read_personal(
         label=table.text("label", standard.label, most=100),
         client_id=table.parsed("client_id", _plain, ""),
         client_secret=_secret(table, references),
+        issuer=table.parsed("issuer", _issuer, ""),
         scopes=table.texts("scopes", _scope) if table.has("scopes") else None,
     )
     if personal.header.lower() in map(str.lower, headers):
         table.problem(f"`{personal.header}` stands in `headers` too, and each user has his own", "header")
     if personal.client_secret is not None and not personal.client_id:
         table.problem("`client_secret` needs `client_id`", "client_secret")
+    if personal.client_secret is not None and not personal.issuer:
+        table.problem("`client_secret` needs `issuer`: nobody else is to learn it", "client_secret")
     table.close()
     return personal
 
@@ -71,6 +75,13 @@ def _header(text: str) -> str:
         raise ValueError(f"`{text}` is not the name of a header")
     if text.lower() in _TAKEN:
         raise ValueError(f"`{text}` is a header of the protocol: take another")
+    return text
+
+
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"`{text}` is not an issuer such as `https://id.example.com`")
     return text
 
 

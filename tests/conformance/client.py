@@ -24,7 +24,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CreateMessageResult, ElicitResult, ListRootsResult, TextContent, Tool
 
+from connectors.addresses import Exceptions, parse
+from connectors.egress import Egress
 from connectors.inviting import INVITATION
+from connectors.oauth.discovery import asked, discover
 from tests.conformance.world import POLICY, gateway, granted, offered
 from tests.corridor.browsing import Visitor
 from tests.corridor.house import running
@@ -45,18 +48,29 @@ def upstream(url: str) -> str:
     at = urlsplit(url)
     path = url if at.path else f"{url}/"
     described = f'[upstreams.{ID}]\nurl = "{path}"\nprivate_hosts = ["{at.hostname}"]\n'
-    return f'{described}[upstreams.{ID}.tools]\n"*" = "read"\n{personal()}'
+    return f'{described}[upstreams.{ID}.tools]\n"*" = "read"\n{personal(path)}'
 
 
-def personal() -> str:
+def personal(url: str) -> str:
     """How users bring accounts of their own, in the scenarios about that."""
     if not SCENARIO.startswith("auth/"):
         return ""
     client = DOCUMENT if SCENARIO == "auth/basic-cimd" else CONTEXT.get("client_id")
     as_whom = f'client_id = "{client}"\n' if client else ""
     if "client_secret" in CONTEXT:
-        as_whom += 'client_secret = { env = "SUITE_SECRET" }\n'
+        as_whom += f'client_secret = {{ env = "SUITE_SECRET" }}\nissuer = "{asyncio.run(issuer_of(url))}"\n'
     return f'[upstreams.{ID}.personal]\nkind = "oauth"\n{as_whom}'
+
+
+async def issuer_of(url: str) -> str:
+    """Where the suite registered us; an operator knows it from there."""
+    allow = parse(["127.0.0.0/8", "localhost"])
+    assert isinstance(allow, Exceptions)
+    egress = Egress()
+    try:
+        return (await discover(egress, url, await asked(egress, url, allow=allow), allow=allow)).server.issuer
+    finally:
+        await egress.close()
 
 
 def calls(tools: list[Tool]) -> Iterator[tuple[str, dict[str, Any]]]:

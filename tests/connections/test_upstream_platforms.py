@@ -185,6 +185,15 @@ async def test_as_the_operator_registered_us_goes_before_everything(house):
     assert server.registered == []
 
 
+async def test_the_operator_s_secret_goes_to_no_other_issuer(house):
+    build, server, _, _ = house
+    ours = Personal(True, client_id="mine", client_secret=Secret("x"), issuer=server.url)
+    assert (await build(ours).of("docs")).client_id == "mine"
+    server.issuer = f"{server.url}/elsewhere"
+    with pytest.raises(UpstreamFailed, match="not at the `issuer` that is set"):
+        await build(ours).of("docs")
+
+
 async def test_a_document_about_us_goes_before_registering(house):
     build, server, _, _ = house
     server.more["client_id_metadata_document_supported"] = True

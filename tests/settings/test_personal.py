@@ -44,7 +44,7 @@ def test_headers_of_the_operator_do_not_make_it_his(read, tmp_path):
 
 def test_what_the_operator_registered_is_used(read):
     personal = read(
-        "[upstreams.docs.personal]\nclient_id = 'us'\nclient_secret = { env = 'LONG' }\nscopes = ['a', 'b']\n"
+        "[upstreams.docs.personal]\nclient_id = 'us'\nclient_secret = { env = 'LONG' }\nissuer = 'https://id.example.com'\nscopes = ['a', 'b']\n"
     )
     assert (personal.client_id, personal.client_secret.reveal(), personal.scopes) == ("us", SECRET, ("a", "b"))
 
@@ -76,6 +76,8 @@ def test_a_key_stands_where_the_operator_says(read):
         ),
         ("personal = { scopes = ['a b'] }", URL, "`a b` is not a scope"),
         ("personal = { client_secret = { env = 'LONG' } }", URL, "`client_secret` needs `client_id`"),
+        ("personal = { client_id = 'us', client_secret = { env = 'LONG' } }", URL, "`client_secret` needs `issuer`"),
+        ("personal = { issuer = 'id.example.com' }", URL, "`id.example.com` is not an issuer"),
         ("personal = { client_id = '' }", URL, "plain text"),
         ("personal = { secret = 'x' }", URL, "`secret`"),
         ("sharing = 'all'\npersonal = {}", URL, "a session for each user"),
