@@ -180,7 +180,6 @@ def _renewal(form: Form) -> Renewal:
     if below is None:
         return Renewal()
     read = Renewal(
-        rotates=below.flag("rotates", default=True),
         reuse_grace_s=below.whole("reuse_grace_s", 0, least=0, most=3_600),
         margin_s=below.whole("margin_s", 300, least=0, most=86_400),
         idle_days=below.whole("idle_days", 1, least=1, most=3_650) if below.has("idle_days") else None,

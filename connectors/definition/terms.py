@@ -114,7 +114,6 @@ class TokenAnswer:
 class Renewal:
     """How tokens are renewed. Seconds, but ``idle_days``: renewed at least so often, or the platform forgets us."""
 
-    rotates: bool = True
     reuse_grace_s: int = 0
     margin_s: int = 300
     idle_days: int | None = None

@@ -26,7 +26,6 @@ from connectors.definition.terms import (
     Input,
     OAuth,
     Pkce,
-    Renewal,
     Revocation,
 )
 from connectors.egress import Egress
@@ -275,7 +274,6 @@ def _by_oauth(spec: UpstreamSpec, found: Discovered, method: ClientAuth) -> Defi
         revocation=Revocation.RFC7009 if server.revoke_url else Revocation.NONE,
         client_auth=method,
         pkce=Pkce.REQUIRED,
-        renewal=Renewal(rotates=True),
     )
     urls = (server.authorize_url, server.token_url, *((server.revoke_url,) if server.revoke_url else ()))
     return Definition(

@@ -45,7 +45,7 @@ def test_everything_that_a_file_says_arrives():
                 keep=("team.id", "instance_url"),
                 expires=t.Expiry(("user.expires_in", "expires_in"), "ms", 7200),
             ),
-            renewal=t.Renewal(False, 5, 60, 30, True),
+            renewal=t.Renewal(5, 60, 30, True),
         ),
     )
     assert read_.inputs == (
@@ -130,8 +130,8 @@ def test_the_schema_of_an_action_shows_what_callers_may_say_and_nothing_else():
 def test_only_true_and_false_are_truth_values(word):
     text = changed("{enum: [open, on, all]}", f"{{enum: [open, {word}, all]}}")
     assert read(text).actions[0].parameters[2].schema == {"enum": ["open", word, "all"]}
-    assert problems(changed("rotates: false", f"rotates: {word}")) == [
-        f"{FILE}:{line_of('rotates')}: `auth.renewal.rotates` is `true` or `false`"
+    assert problems(changed("needs_scope: true", f"needs_scope: {word}")) == [
+        f"{FILE}:{line_of('needs_scope')}: `auth.renewal.needs_scope` is `true` or `false`"
     ]
 
 

@@ -38,7 +38,7 @@ auth:
     scope: [user.scope, scope]
     keep: [team.id, instance_url]
     expires: {path: [user.expires_in, expires_in], unit: ms, default: 7200}
-  renewal: {rotates: false, reuse_grace_s: 5, margin_s: 60, idle_days: 30, needs_scope: true}
+  renewal: {reuse_grace_s: 5, margin_s: 60, idle_days: 30, needs_scope: true}
 inputs:
   region: {label: Region, pattern: "^[a-z]{2}$", default: eu, help: Where it lives}
   extra: {label: Extra, pattern: "^[a-z]{1,9}$", secret: true, optional: true}
