@@ -16,14 +16,15 @@ from typing import Any, BinaryIO, Final, cast
 from connectors.base import Sharing
 from connectors.egress import Egress
 from connectors.inviting import Inviting
-from gateway.accounts import accounts
+from gateway.assembly.accounts import accounts
+from gateway.assembly.front import front
+from gateway.assembly.servers import connectors_of, ourselves, servers_of
 from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
 from gateway.connections.resealing import refuse_missing_keys
 from gateway.folder_mode import FolderMode
 from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
-from gateway.front import front
 from gateway.mcp.cursors import Bounds
 from gateway.pinning import Pinning
 from gateway.pipeline import Pipeline
@@ -33,7 +34,6 @@ from gateway.pipeline.request_state import Tickets
 from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.terms import MAIN, Subject
 from gateway.sealing import Seal
-from gateway.servers import connectors_of, ourselves, servers_of
 from gateway.sessions import Sessions
 from gateway.settings import Mode, Settings
 from gateway.store.opening import open_store

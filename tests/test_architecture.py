@@ -57,12 +57,12 @@ MAY_IMPORT = {
         *("gateway.manage.loans", "gateway.policy.terms", "gateway.records", "gateway.store.base"),
         "connectors.definition",
     ),
-    "gateway.linked": (
+    "gateway.assembly.linked": (
         *("gateway.connections", "gateway.follower", "gateway.identity", "gateway.lending", "gateway.pipeline"),
         *("gateway.policy.terms", "gateway.records", "gateway.settings", "gateway.store.base", "gateway.vault"),
         "connectors",
     ),
-    "gateway.held": (
+    "gateway.assembly.held": (
         *("gateway.connections", "gateway.follower", "gateway.identity", "gateway.records", "gateway.settings"),
         *("gateway.store.base", "gateway.vault", "connectors"),
     ),
@@ -136,7 +136,7 @@ MAY_IMPORT = {
         *("gateway.follower", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
         *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
-    "gateway.servers": (
+    "gateway.assembly.servers": (
         *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
         *("gateway.pinning", "connectors.base", "connectors.egress", "connectors.upstream"),
         *("gateway.platforms", "gateway.errors", "connectors.definition.platform", "connectors.rest.connector"),
@@ -146,8 +146,9 @@ MAY_IMPORT = {
         *("gateway", "connectors.base", "connectors.listing", "connectors.definition", "connectors.openapi"),
         *("connectors.rest", "connectors.oauth", "connectors.egress", "connectors.outgoing"),
     ),
-    "gateway.accounts": ("gateway", "connectors"),
-    "gateway.front": ("gateway", "connectors"),
+    "gateway.assembly": (),
+    "gateway.assembly.accounts": ("gateway", "connectors"),
+    "gateway.assembly.front": ("gateway", "connectors"),
     "gateway.app": ("gateway", "connectors"),
 }
 # foreign package → how the modules begin that alone may import it

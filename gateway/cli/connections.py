@@ -10,6 +10,7 @@ import click
 from connectors.definition.platform import Platform
 from connectors.egress import Egress
 from connectors.oauth.legs import Legs
+from gateway.assembly.held import vault_of, webhook_of
 from gateway.cli.operation import Desk, Given, now_ms, operation
 from gateway.cli.output import Failure, moment, progress, show_json, show_table, shown_in_line
 from gateway.connections.ending import end
@@ -18,7 +19,6 @@ from gateway.connections.material import context_of_connection, unpack
 from gateway.connections.reasons import SENTENCES
 from gateway.connections.upstreams import UpstreamPlatforms
 from gateway.errors import Refusal
-from gateway.held import vault_of, webhook_of
 from gateway.platforms import Platforms
 from gateway.records import Connected, Status
 from gateway.settings import Settings

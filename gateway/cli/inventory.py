@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from gateway.analysis.inventory import Inventory, Thing
+from gateway.assembly.servers import views_of
 from gateway.catalogue.views import Offer, View
 from gateway.cli.output import Failure
 from gateway.mcp.terms import Kind
 from gateway.policy.terms import Subject, Tool
-from gateway.servers import views_of
 from gateway.settings import Settings
 from gateway.store.base import Store
 

@@ -4,10 +4,10 @@ import asyncio
 
 import click
 
+from gateway.assembly.held import vault_of
 from gateway.cli.operation import Given, operation
 from gateway.cli.output import Failure, progress, show_json, show_table
 from gateway.connections.resealing import Tally, reseal, survey
-from gateway.held import vault_of
 from gateway.vault import Vault
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

@@ -7,8 +7,8 @@ from msgspec import structs
 
 from connectors.base import Secret
 from connectors.oauth.terms import Tokens
+from gateway.assembly.held import vault_of
 from gateway.connections.material import context_of_connection, of_tokens, pack, unpack
-from gateway.held import vault_of
 from gateway.records import Connected
 from gateway.settings import SettingsError, load
 from tests.cli.test_users import entries

@@ -3,6 +3,7 @@
 import pytest
 from msgspec import structs
 
+from gateway.assembly.held import vault_of
 from gateway.connections.material import (
     Material,
     context_of_connection,
@@ -12,7 +13,6 @@ from gateway.connections.material import (
     unpack,
 )
 from gateway.connections.resealing import refuse_missing_keys, reseal, survey
-from gateway.held import vault_of
 from gateway.identity import KeyRing
 from gateway.records import Connected, Flow, Registration
 from gateway.store.base import Unavailable

@@ -13,12 +13,12 @@ from connectors.egress import Egress
 from connectors.oauth.legs import Legs
 from connectors.rest.connector import RestConnector
 from connectors.rest.tools import catalogue_of
+from gateway.assembly.held import Held, held, vault_of
 from gateway.cli.operation import OPERATOR, Desk, Given, now_ms, operation
 from gateway.cli.output import Failure, failed, show_json, shown
 from gateway.cli.question import values_of
 from gateway.errors import Refusal, Unknown
 from gateway.follower import POLL_SQLITE_S, Follower
-from gateway.held import Held, held, vault_of
 from gateway.identity import normal_email
 from gateway.mcp.schema import Arguments
 from gateway.mcp.terms import Kind, Params

@@ -6,9 +6,9 @@ import pytest
 
 from connectors.base import Change, Event
 from connectors.egress import Egress
+from gateway.assembly.servers import _Nobodys, platform_connectors, servers_of
 from gateway.mcp.terms import Kind
 from gateway.platforms import Platforms
-from gateway.servers import _Nobodys, platform_connectors, servers_of
 from gateway.settings import load
 from tests.cli.shop import DEFINITION
 

@@ -11,9 +11,9 @@ from msgspec import structs
 from connectors.base import Secret
 from connectors.oauth.legs import Legs
 from gateway.app import Gateway
+from gateway.assembly.held import held, vault_of, webhook_of
 from gateway.connections.material import context_of_connection
 from gateway.errors import NotConnected
-from gateway.held import held, vault_of, webhook_of
 from gateway.identity import KeyRing
 from gateway.records import Connected, Status
 from gateway.settings import ConnectionSettings, load

@@ -13,14 +13,14 @@ from connectors.egress import Egress
 from connectors.inviting import Inviting
 from connectors.oauth.legs import Legs
 from connectors.rest.connector import RestConnector
+from gateway.assembly.held import Held, held, vault_of
+from gateway.assembly.linked import Linked, linked
+from gateway.assembly.servers import platform_connectors
 from gateway.connections.known import Connections
 from gateway.connections.upstreams import UpstreamPlatforms
 from gateway.follower import Follower, Snapshot, now_ms
-from gateway.held import Held, held, vault_of
 from gateway.identity import KeyRing
-from gateway.linked import Linked, linked
 from gateway.platforms import Platforms
-from gateway.servers import platform_connectors
 from gateway.settings import Settings
 from gateway.store.base import Store
 from gateway.vault import Vault

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.assembly.linked import Linker, still_permitted
 from gateway.follower import Snapshot
 from gateway.identity import Identities
-from gateway.linked import Linker, still_permitted
 from gateway.records import Flow, User
 from tests.builders import NOON, RING, policy
 from tests.connections.world import ALICE, PUBLIC, World
