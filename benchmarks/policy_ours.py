@@ -25,6 +25,7 @@ from gateway.catalogue.views import Offer
 from gateway.follower import Follower
 from gateway.identity import KeyRing
 from gateway.mcp.terms import Kind
+from gateway.pipeline.accounts import Account
 from gateway.pipeline.judge import Judge
 from gateway.policy.bundle import bundle_hash, decode, decoding
 from gateway.policy.engine import Policy
@@ -111,6 +112,9 @@ class Itself:
     def owners(self, subject: str) -> tuple[str, ...]:
         return (subject,)
 
+    def holds(self, owner: str) -> bool:  # noqa: ARG002 (no credential is needed)
+        return True
+
 
 def offers() -> list[Offer]:
     """A thousand tools: those of ``TOOLS`` five times over, each with its schema."""
@@ -146,8 +150,8 @@ def listing(policy: Policy) -> dict[str, float]:
     for _ in range(ROUNDS):
         policy = fresh(policy)
         judge = Judge(policy, Subject(LISTER), SERVER, env)
-        chains = [(judge.chain(offer, LISTER, None), offer.narrowing) for offer in shown]
-        plain = [judge.chain(offer, LISTER, {"channel": "#help", "amount": 5}) for offer in shown]
+        chains = [(judge.chain(offer, Account(LISTER), None), offer.narrowing) for offer in shown]
+        plain = [judge.chain(offer, Account(LISTER), {"channel": "#help", "amount": 5}) for offer in shown]
         found["cold"].append(once_ms(lambda j=judge: [j.visible(offer) for offer in shown]))
         found["warm"].append(once_ms(lambda j=judge: [j.visible(offer) for offer in shown]))
         found["chain"].append(once_ms(lambda p=policy, c=chains: [p.possible(*each) for each in c]))
