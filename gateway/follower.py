@@ -11,10 +11,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from gateway.connections.known import Connections
 from gateway.folder_mode import FolderMode
 from gateway.identity import Identities, KeyRing
 from gateway.pacing import clear_away_in_slices, paced
@@ -26,6 +25,7 @@ from gateway.policy.terms import Link, Rule
 from gateway.policy.turn import Turn
 from gateway.records import Grant
 from gateway.shadow import Shadow
+from gateway.snapshot import Snapshot, told_of
 from gateway.store.base import Changes, NotFound, Store, Unavailable
 
 POLL_SQLITE_S: Final = 0.5
@@ -41,22 +41,6 @@ STALE_AFTER_MS: Final = 30_000.0
 _VERSION: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What one call judges by. Everything in it was current at ``confirmed_at_ms`` (ms since the epoch)."""
-
-    identities: Identities
-    policy: Policy
-    confirmed_at_ms: int
-    connections: Connections = field(default_factory=Connections)
-
-    def stale(self, now: int, after_ms: float) -> bool:
-        """Whether ``now`` is further than ``after_ms`` from the confirmation, on either side of it: a clock that was
-        set back must not keep an old snapshot alive.
-        """
-        return abs(now - self.confirmed_at_ms) > after_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +112,8 @@ class Follower:
         self._swap(self.current)
 
     def on_swap(self, listener: Listener) -> None:
-        """Call ``listener`` with the new snapshot whenever identities, policy or connections changed, or a key or grant
-        ended.
+        """Call ``listener`` with the new snapshot whenever identities, policy, connections or what users made
+        changed, or a key or grant ended.
         """
         self._listeners.append(listener)
 
@@ -227,7 +211,7 @@ class Follower:
                 self._take(changes, asked)
             elif self._ended(asked):
                 known = self.current
-                self._settle(known.identities, known.connections, {}, frozenset(), asked, seq=self._seq)
+                self._settle(known, {}, frozenset(), asked, seq=self._seq)
             if heads.policy == self._head:
                 self._confirm(asked)
             elif heads.policy == self._refused:
@@ -246,30 +230,28 @@ class Follower:
         self.current = replace(self.current, confirmed_at_ms=asked)
 
     def _take(self, changes: Changes, asked: int) -> None:
-        """Follow what changed in people, keys, connections and grants."""
-        known = Identities(self.current.identities.ring) if changes.whole else self.current.identities
-        identities = known.changed(users=changes.users, keys=changes.keys, removed=changes.removed)
-        ended = (id for kind, id in changes.removed if kind == "connections")
-        connections = (Connections() if changes.whole else self.current.connections).changed(changes.connections, ended)
+        """Follow what changed in people, keys, connections, what users made, and grants."""
+        known = self.current
+        if changes.whole:
+            known = Snapshot(Identities(known.identities.ring), known.policy, known.confirmed_at_ms)
         gone = {id for kind, id in changes.removed if kind == "grants"}
         rows = {grant.id: row for grant in changes.grants if (row := _row(grant)) is not None}
         unreadable = {grant.id for grant in changes.grants if grant.id not in rows}
         touched = gone | rows.keys()
         self._unreadable = frozenset(unreadable if changes.whole else unreadable | (self._unreadable - touched))
         gone |= unreadable | (self._rows.keys() - rows.keys() if changes.whole else set())
-        self._settle(identities, connections, rows, gone, asked, seq=changes.seq)
+        self._settle(told_of(known, changes), rows, gone, asked, seq=changes.seq)
 
     def _settle(
         self,
-        identities: Identities,
-        connections: Connections,
+        told: Snapshot,
         rows: Mapping[str, Rule | Link],
         gone: AbstractSet[str],
         asked: int,
         *,
         seq: int,
     ) -> None:
-        """Swap in these identities and connections, and of the grants, with ``rows`` and without those ``gone``, the
+        """Swap in what is ``told`` beside the policy, and of the grants, with ``rows`` and without those ``gone``, the
         ones that have not ended: all that counts after ``seq``. The policy is handed only what changed.
         """
         kept = {id: row for id, row in self._rows.items() if row.expires is not None and id not in gone}
@@ -283,7 +265,7 @@ class Follower:
         turned = (*put.values(), *(self._rows[id] for id in drop | (put.keys() & self._living)))
         if put or drop:
             policy = policy.changed(put, drop, f"{self._head}.{seq}")
-        next_expiry = min((*(ends[id] for id in ends.keys() - ended), identities.next_expiry(asked) or NEVER))
+        next_expiry = min((*(ends[id] for id in ends.keys() - ended), told.identities.next_expiry(asked) or NEVER))
         some_ended = self._ended(asked)
         # only from here on, where nothing can fail any more, the changes count as seen
         self._seq, self._living = seq, (self._living - drop) | put.keys()
@@ -292,9 +274,12 @@ class Follower:
         self._rows.update(rows)
         self._settled_at, self._next_expiry = asked, next_expiry
         self._tell_followers()
-        changed = policy is not self.current.policy or connections is not self.current.connections
-        if some_ended or changed or identities != self.current.identities:
-            self._swap(Snapshot(identities, policy, self.current.confirmed_at_ms, connections), turned)
+        known = self.current
+        changed = (
+            policy is not known.policy or told.connections is not known.connections or told.custom is not known.custom
+        )
+        if some_ended or changed or told.identities != known.identities:
+            self._swap(replace(told, policy=policy), turned)
 
     def _ended(self, asked: int) -> bool:
         """Whether a key or grant may have ended since they were settled, or not yet: a clock can be set back."""

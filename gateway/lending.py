@@ -8,11 +8,11 @@ from connectors.definition.terms import Risk
 from gateway.analysis.inventory import Inventory
 from gateway.connections.means import stored
 from gateway.errors import InvalidArguments, Unknown
-from gateway.follower import Snapshot
 from gateway.manage import loans
 from gateway.manage.loans import Level, Loan, Wish
 from gateway.policy.terms import Subject
 from gateway.records import Connected
+from gateway.snapshot import Snapshot
 from gateway.store.base import NotFound, Store, Unavailable
 
 

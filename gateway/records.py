@@ -1,19 +1,24 @@
-"""What the store keeps about people, keys, grants, policies, pins and connections: frozen records, no behaviour.
+"""What the store keeps about people, keys, grants, policies, pins, connections and what users made: frozen records,
+no behaviour.
 
 ``rev`` is the number that compare-and-set checks (0 = never stored); ``at`` values and expiries
 are milliseconds since the epoch. Nothing here holds a readable secret.
 """
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """An account of the gateway; ``id`` is the e-mail address, lower case and NFC."""
+    """An account of the gateway; ``id`` is the e-mail address, lower case and NFC. ``hidden`` are the tools that his
+    lists leave out, as ``creator:name``: how he wants to see them, not what he may.
+    """
 
     id: str
     name: str = ""
+    hidden: tuple[str, ...] = ()
     created_at: int = 0
     rev: int = 0
 
@@ -252,4 +257,65 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes = b""
     created_at: int = 0
     expires_at: int | None = None
+    rev: int = 0
+
+
+class Handler(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool made at run time calls: ``type`` is ``http``, ``connector``, ``upstream`` or a handler package;
+    ``config`` says what of it, and with which arguments.
+    """
+
+    type: str
+    config: dict[str, Any] = {}
+
+
+class CustomTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that ``owner`` (a subject, or ``system``) made at run time; ``id`` is ``OWNER/NAME``. Who else may use it
+    is a matter of grants. ``by`` changed it last.
+    """
+
+    id: str
+    owner: str
+    name: str
+    title: str = ""
+    description: str = ""
+    schema: dict[str, Any]
+    annotations: dict[str, Any] = {}
+    handler: Handler
+    always_visible: bool = False
+    by: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+    rev: int = 0
+
+
+class PromptArgument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prompt can be given, always a text."""
+
+    name: str
+    description: str = ""
+    required: bool = False
+
+
+class PromptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a prompt; ``role`` is ``user`` or ``assistant``, ``text`` may hold ``{{argument}}``."""
+
+    role: str
+    text: str
+
+
+class CustomPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt that ``owner`` made at run time: texts with gaps, and nothing that runs. ``id`` is ``OWNER/NAME``."""
+
+    id: str
+    owner: str
+    name: str
+    title: str = ""
+    description: str = ""
+    arguments: tuple[PromptArgument, ...] = ()
+    messages: tuple[PromptMessage, ...]
+    always_visible: bool = False
+    by: str = ""
+    created_at: int = 0
+    updated_at: int = 0
     rev: int = 0

@@ -13,7 +13,6 @@ from gateway.audit import AuditEntry
 from gateway.audit.masking import keyed_hash
 from gateway.catalogue import Directory, Server
 from gateway.errors import Refusal
-from gateway.follower import Snapshot
 from gateway.identity import Identities, KeyRing
 from gateway.mcp.calls import METHODS, classify
 from gateway.mcp.cursors import USUAL, Bounds
@@ -27,6 +26,7 @@ from gateway.policy.rules import read
 from gateway.policy.terms import MAIN, SYSTEM, Subject
 from gateway.records import ApiKey, Connected, User
 from gateway.sealing import Seal
+from gateway.snapshot import Snapshot
 from tests.fakes import FakeConnector, Ledger
 
 MODEL = (Path(__file__).parent.parent / "policies" / "model.conf").read_text()
@@ -158,7 +158,9 @@ class Door:
 
     def _swap(self, **changed: Any) -> None:
         now = self.follower.current
-        kept = {name: getattr(now, name) for name in ("identities", "policy", "confirmed_at_ms", "connections")}
+        kept = {
+            name: getattr(now, name) for name in ("identities", "policy", "confirmed_at_ms", "connections", "custom")
+        }
         self.follower.current = Snapshot(**{**kept, **changed})
 
     async def handle(self, email: str, call: Call, *, caller: Caller | None = None) -> Params:

@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "gateway.sealing": (),
     "gateway.vault": ("gateway.identity",),
     "gateway.connections.known": ("gateway.records",),
+    "gateway.custom": ("gateway.records", "gateway.policy.terms", "gateway.policy.mapping", "gateway.mcp"),
     "gateway.connections.upstreams": (
         *("connectors.base", "connectors.definition", "connectors.egress", "connectors.http_messages"),
         *("connectors.oauth", "connectors.once", "gateway.connections.material", "gateway.errors", "gateway.mcp.terms"),
@@ -53,12 +54,13 @@ MAY_IMPORT = {
         *("gateway.errors", "gateway.policy.terms", "gateway.settings", "gateway.manage.loans", "connectors"),
     ),
     "gateway.lending": (
-        *("gateway.analysis.inventory", "gateway.connections.means", "gateway.errors", "gateway.follower"),
+        *("gateway.analysis.inventory", "gateway.connections.means", "gateway.errors", "gateway.snapshot"),
         *("gateway.manage.loans", "gateway.policy.terms", "gateway.records", "gateway.store.base"),
         "connectors.definition",
     ),
     "gateway.assembly.linked": (
-        *("gateway.connections", "gateway.follower", "gateway.identity", "gateway.lending", "gateway.pipeline"),
+        *("gateway.connections", "gateway.follower", "gateway.snapshot", "gateway.identity", "gateway.lending"),
+        "gateway.pipeline",
         *("gateway.policy.terms", "gateway.records", "gateway.settings", "gateway.store.base", "gateway.vault"),
         "connectors",
     ),
@@ -75,7 +77,11 @@ MAY_IMPORT = {
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
-        *("gateway.shadow", "gateway.pacing", "gateway.connections.known"),
+        *("gateway.shadow", "gateway.pacing", "gateway.snapshot"),
+    ),
+    "gateway.snapshot": (
+        *("gateway.identity", "gateway.policy", "gateway.store.base", "gateway.connections.known"),
+        "gateway.custom.known",
     ),
     "gateway.shadow": ("gateway.pacing", "gateway.audit", "gateway.policy", "gateway.store.base"),
     "gateway.folder_mode": (
@@ -87,6 +93,10 @@ MAY_IMPORT = {
         *(
             "gateway.catalogue",
             "gateway.follower",
+            "gateway.snapshot",
+            "gateway.custom",
+            "gateway.manage.asking",
+            "gateway.builtins.terms",
             "gateway.shadow",
             "gateway.sealing",
             "gateway.errors",
@@ -103,7 +113,10 @@ MAY_IMPORT = {
     ),
     "gateway.manage": (
         *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
-        *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp.definitions", "gateway.mcp.terms"),
+        *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp", "gateway.custom", "gateway.snapshot"),
+    ),
+    "gateway.builtins": (
+        *("gateway.manage", "gateway.custom", "gateway.policy.terms", "gateway.mcp", "gateway.errors"),
     ),
     "gateway.settings": (
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
@@ -133,7 +146,7 @@ MAY_IMPORT = {
     ),
     "gateway.signing_in": (
         *("gateway.manage.sign_ins", "gateway.pipeline.buckets", "gateway.policy.limits", "gateway.policy.terms"),
-        *("gateway.follower", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
+        *("gateway.snapshot", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
         *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
     "gateway.assembly.servers": (

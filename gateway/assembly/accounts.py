@@ -18,10 +18,11 @@ from gateway.assembly.linked import Linked, linked
 from gateway.assembly.servers import platform_connectors
 from gateway.connections.known import Connections
 from gateway.connections.upstreams import UpstreamPlatforms
-from gateway.follower import Follower, Snapshot, now_ms
+from gateway.follower import Follower, now_ms
 from gateway.identity import KeyRing
 from gateway.platforms import Platforms
 from gateway.settings import Settings
+from gateway.snapshot import Snapshot
 from gateway.store.base import Store
 from gateway.vault import Vault
 

@@ -20,7 +20,7 @@ from gateway.connections.listing import Listing
 from gateway.connections.means import Legs, Means
 from gateway.connections.slips import Slips
 from gateway.connections.sweeping import sweep
-from gateway.follower import Follower, Snapshot, now_ms
+from gateway.follower import Follower, now_ms
 from gateway.identity import KeyRing
 from gateway.lending import Lending
 from gateway.pipeline.chain import CONNECT
@@ -28,6 +28,7 @@ from gateway.pipeline.connecting import Blank, Link, Wants
 from gateway.policy.terms import MAIN, Access, Context, Effect
 from gateway.records import Connected, Flow
 from gateway.settings import Settings
+from gateway.snapshot import Snapshot
 from gateway.store.base import Store
 from gateway.vault import Vault
 

@@ -1,6 +1,6 @@
 """The one door: what every MCP request, and everything administrative, passes before it is done."""
 
-from gateway.pipeline.administer import Operation
+from gateway.manage.asking import Operation
 from gateway.pipeline.door import Pipeline
 from gateway.pipeline.passage import Origin
 

@@ -7,26 +7,44 @@ does nothing but judge; what is done stands in ``gateway/manage`` and beside the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.identity import Identities
+from gateway.manage.asking import Operation
 from gateway.pipeline import answers
 from gateway.pipeline.chain import CONNECT, operation_chain
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.passage import Passage
-from gateway.policy.terms import MAIN, NOTHING, Chain, Json
+from gateway.policy.engine import Policy
+from gateway.policy.terms import Chain, Json, Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One question. ``method`` names it in the audit entry (``connections.end``); ``object`` and ``action`` are as
-    policy rows write them, ``owner`` is whose record is concerned (a subject, or ``system``), ``args`` the whole new
-    record as conditions may ask of it.
-    """
+@dataclass(slots=True)
+class Asking:
+    """The ``Asker`` of one passage. ``asked`` tells whether anything was asked: what acts without asking is a fault."""
 
-    method: str
-    object: str
-    action: str
-    owner: str
-    args: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
-    domain: str = MAIN
+    judge: Judge
+    passage: Passage
+    identities: Identities
+    asked: bool = field(default=False)
+
+    @property
+    def subject(self) -> Subject:
+        return self.judge.subject
+
+    @property
+    def policy(self) -> Policy:
+        return self.judge.policy
+
+    @property
+    def env(self) -> Mapping[str, Json]:
+        return self.judge.env
+
+    def allow(self, operation: Operation) -> None:
+        self.asked = True
+        allow(operation, self.judge, self.passage)
+
+    def may(self, operation: Operation) -> bool:
+        self.asked = True
+        return allowed(operation, self.judge)
 
 
 def allow(operation: Operation, judge: Judge, passage: Passage) -> None:

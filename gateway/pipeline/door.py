@@ -16,11 +16,12 @@ from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
 from gateway.errors import Malformed, Refusal, Unavailable
 from gateway.follower import now_ms
+from gateway.manage.asking import Operation
 from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import Call, Notification, Params, Request, Response, Step
 from gateway.pacing import Breath
 from gateway.pipeline import answers
-from gateway.pipeline.administer import Operation, allow, allowed
+from gateway.pipeline.administer import Asking, allow, allowed
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.connecting import Connecting, Linker
@@ -168,6 +169,22 @@ class Pipeline:
             judge = self._entrance.admit(passage)
             self._entrance.count(judge, passage)
             return tuple(allowed(each, judge) for each in operations)
+
+    async def administered(
+        self, method: str, subject: Subject, origin: Origin, act: Callable[[Asking], Awaitable[T]]
+    ) -> T:
+        """What ``act`` gives, which asks for itself what the policy lets ``subject`` do, before it acts. Leaves one
+        audit entry. Raises as ``administer`` does, and ``Fault`` where nothing was asked.
+        """
+        passage = self._entrance.passage(origin, MAIN, method, subject=subject)
+        with self._entrance.recorded(passage):
+            judge = self._entrance.admit(passage)
+            self._entrance.count(judge, passage)
+            asking = Asking(judge, passage, self._entrance.snapshot.identities)
+            result = await act(asking)
+            if not asking.asked:
+                raise RuntimeError(f"`{method}` acted without asking")
+            return result
 
     async def witness(
         self,

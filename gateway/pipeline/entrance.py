@@ -14,10 +14,9 @@ from connectors.base import UpstreamError
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.errors import Refusal, Unauthenticated, Unavailable
-from gateway.follower import Snapshot, now_ms
+from gateway.follower import now_ms
 from gateway.identity import INVALID, missing
 from gateway.pipeline import answers
-from gateway.pipeline.accounts import Records
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
@@ -26,6 +25,7 @@ from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Decision, Reason, Subject
 from gateway.shadow import Shadow
+from gateway.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +145,7 @@ class Entrance:
             raise Unauthenticated(INVALID)
         self.check_recordable()
         origin = passage.origin
-        return self.judge(
-            policy, passage.subject, passage.domain, passage.at, origin.address, records=snapshot.connections
-        )
+        return self.judge(policy, passage.subject, passage.domain, passage.at, origin.address, snapshot=snapshot)
 
     def check_recordable(self) -> None:
         """Raises ``Unavailable`` where nothing may be begun, because it could not be put on record."""
@@ -161,11 +159,14 @@ class Entrance:
         self._buckets.take((subject.name, judge.domain), policy.limits.of(passage.rate_class), passage.at)
 
     def judge(
-        self, policy: Policy, subject: Subject, domain: str, now: int, address: str, *, records: Records | None = None
+        self, policy: Policy, subject: Subject, domain: str, now: int, address: str, *, snapshot: Snapshot | None = None
     ) -> Judge:
-        """One for ``subject`` before ``policy``, with the connections that there are now or were ``records``."""
+        """One for ``subject`` before ``policy``, with the connections and what users made as there is now or was in
+        ``snapshot``.
+        """
+        beside = snapshot or self.snapshot
         env = environment(now, offset=self._offset, address=address)
-        return Judge(policy, subject, domain, env, self.snapshot.connections if records is None else records)
+        return Judge(policy, subject, domain, env, beside.connections, beside.custom)
 
     def is_stale(self, snapshot: Snapshot, now: int) -> bool:
         return snapshot.stale(now, self._stale_after_ms)

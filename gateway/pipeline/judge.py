@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from connectors.base import Connector
 from gateway.catalogue.views import Offer
+from gateway.custom.known import NOTHING_MADE, Custom
 from gateway.mcp.terms import Kind
 from gateway.pipeline.accounts import NO_RECORDS, Account, Records, account_of, accounts_of, needs_one
 from gateway.pipeline.chain import CONNECT, chain_of, inspection, operation_chain
@@ -21,13 +22,14 @@ from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Chain, Decision, Json, S
 
 
 class Judge(Struct, frozen=True):
-    """``records`` are the connections that there are."""
+    """``records`` are the connections that there are, ``custom`` is what users made."""
 
     policy: Policy
     subject: Subject
     domain: str
     env: Mapping[str, Json]
     records: Records = NO_RECORDS
+    custom: Custom = NOTHING_MADE
     _accounts: dict[str, tuple[Account, ...]] = {}
 
     @property

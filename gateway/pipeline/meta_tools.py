@@ -14,12 +14,13 @@ import msgspec
 from connectors.base import Connector
 from gateway.catalogue.views import Offer, View
 from gateway.errors import InvalidArguments, NotConnected, Unknown, UnknownAction, UpstreamFailed
+from gateway.manage.asking import Operation
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.names import object_name
 from gateway.mcp.terms import Kind, Params, Request
 from gateway.pipeline import answers, meta_answers
 from gateway.pipeline.accounts import Account
-from gateway.pipeline.administer import Operation, allow
+from gateway.pipeline.administer import allow
 from gateway.pipeline.chain import CONNECT
 from gateway.pipeline.connecting import Connecting, Link, Wants
 from gateway.pipeline.judge import Judge

@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol, TypeVar
 
 from connectors.base import Secret
 from gateway.errors import Refusal, Unauthenticated, Unavailable
-from gateway.follower import Snapshot
 from gateway.identity import Identities, KeyRing, normal_email
 from gateway.manage.sign_ins import find_sign_in, mail_code, sign_in, sign_out, sweep, take_code
 from gateway.pipeline.buckets import Buckets
@@ -20,6 +19,7 @@ from gateway.policy.limits import Limit
 from gateway.policy.terms import Subject
 from gateway.signing_in.mail import NotMailed, Post
 from gateway.signing_in.openid import Leaving, NotSignedIn, OpenIdSignIn
+from gateway.snapshot import Snapshot
 from gateway.store import base
 from gateway.store.base import Store
 

@@ -14,6 +14,8 @@ from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
     Connected,
+    CustomPrompt,
+    CustomTool,
     Flow,
     Grant,
     MailedCode,
@@ -56,11 +58,13 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Every user, key, grant, connection and upstream's pins changed after a ticket, and possibly some that did not.
+    """Every user, key, grant, connection, tool and prompt of a user, and upstream's pins changed after a ticket, and
+    possibly some that did not.
 
     ``seq`` is safe to go on from: nothing up to it can appear later. It may lag behind
     ``Heads.changes`` for a while; the same records are then told again.
-    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins`` | ``connections``, id).
+    A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins`` | ``connections`` |
+    ``tools`` | ``prompts``, id).
     ``whole`` says that these are all the records there are: drop every other one. That is so for
     ``changes(0)``, after too long an absence for ``removed``, and when the database was put back to an
     earlier state (``seq`` is then below the ticket asked for).
@@ -72,6 +76,8 @@ class Changes:
     grants: tuple[Grant, ...] = ()
     pins: tuple[Pins, ...] = ()
     connections: tuple[Connected, ...] = ()
+    tools: tuple[CustomTool, ...] = ()
+    prompts: tuple[CustomPrompt, ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
 
@@ -150,6 +156,8 @@ class Store(Protocol):
     grants: Records[Grant]
     pins: Records[Pins]
     connections: Records[Connected]
+    tools: Records[CustomTool]
+    prompts: Records[CustomPrompt]
     flows: Records[Flow]
     sign_ins: Records[SignIn]
     mailed_codes: Records[MailedCode]

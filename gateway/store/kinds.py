@@ -14,6 +14,8 @@ from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
     Connected,
+    CustomPrompt,
+    CustomTool,
     Flow,
     Grant,
     MailedCode,
@@ -26,7 +28,7 @@ from gateway.records import (
 )
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
-R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, Flow, SignIn, MailedCode, Registration)
+R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, CustomTool, CustomPrompt, Flow, SignIn, MailedCode, Registration)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
@@ -53,6 +55,7 @@ class Text(Generic[S]):
 
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
+TOOLS, PROMPTS = "tools", "prompts"
 FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
@@ -60,12 +63,14 @@ TEXTS: dict[str, Text[Any]] = {
     GRANTS: Text(Grant),
     PINS: Text(Pins),
     CONNECTIONS: Text(Connected),
+    TOOLS: Text(CustomTool),
+    PROMPTS: Text(CustomPrompt),
     FLOWS: Text(Flow),
     SIGN_INS: Text(SignIn),
     MAILED_CODES: Text(MailedCode),
     REGISTRATIONS: Text(Registration),
 }
-FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS)
+FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS)
 """What every process holds in memory; the others are read when they are needed."""
 
 HEAD = Text(PolicyHead)
@@ -121,6 +126,8 @@ def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: boo
         grants=tuple(live[GRANTS]),
         pins=tuple(live[PINS]),
         connections=tuple(live[CONNECTIONS]),
+        tools=tuple(live[TOOLS]),
+        prompts=tuple(live[PROMPTS]),
         removed=() if whole else tuple(removed),
         whole=whole,
     )

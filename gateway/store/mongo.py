@@ -14,7 +14,19 @@ from msgspec import structs
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from gateway.records import ApiKey, Connected, Flow, Grant, MailedCode, Pins, Registration, SignIn, User
+from gateway.records import (
+    ApiKey,
+    Connected,
+    CustomPrompt,
+    CustomTool,
+    Flow,
+    Grant,
+    MailedCode,
+    Pins,
+    Registration,
+    SignIn,
+    User,
+)
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
 from gateway.store.kinds import (
@@ -24,9 +36,11 @@ from gateway.store.kinds import (
     KEYS,
     MAILED_CODES,
     PINS,
+    PROMPTS,
     REGISTRATIONS,
     SIGN_INS,
     TEXTS,
+    TOOLS,
     USERS,
     R,
     at_least_one,
@@ -65,6 +79,8 @@ class MongoStore:
         self.grants: Records[Grant] = _Records(self._wire, self._tickets, GRANTS, now_ms)
         self.pins: Records[Pins] = _Records(self._wire, self._tickets, PINS, now_ms)
         self.connections: Records[Connected] = _Records(self._wire, self._tickets, CONNECTIONS, now_ms)
+        self.tools: Records[CustomTool] = _Records(self._wire, self._tickets, TOOLS, now_ms)
+        self.prompts: Records[CustomPrompt] = _Records(self._wire, self._tickets, PROMPTS, now_ms)
         self.flows: Records[Flow] = _Records(self._wire, self._tickets, FLOWS, now_ms)
         self.sign_ins: Records[SignIn] = _Records(self._wire, self._tickets, SIGN_INS, now_ms)
         self.mailed_codes: Records[MailedCode] = _Records(self._wire, self._tickets, MAILED_CODES, now_ms)

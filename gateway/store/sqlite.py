@@ -18,6 +18,8 @@ from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
     Connected,
+    CustomPrompt,
+    CustomTool,
     Flow,
     Grant,
     MailedCode,
@@ -48,10 +50,12 @@ from gateway.store.kinds import (
     KEYS,
     MAILED_CODES,
     PINS,
+    PROMPTS,
     REGISTRATIONS,
     SHADOW,
     SIGN_INS,
     TEXTS,
+    TOOLS,
     USERS,
     R,
     at_least_one,
@@ -100,6 +104,8 @@ class SqliteStore:
         self.grants: Records[Grant] = _Records(self, GRANTS)
         self.pins: Records[Pins] = _Records(self, PINS)
         self.connections: Records[Connected] = _Records(self, CONNECTIONS)
+        self.tools: Records[CustomTool] = _Records(self, TOOLS)
+        self.prompts: Records[CustomPrompt] = _Records(self, PROMPTS)
         self.flows: Records[Flow] = _Records(self, FLOWS)
         self.sign_ins: Records[SignIn] = _Records(self, SIGN_INS)
         self.mailed_codes: Records[MailedCode] = _Records(self, MAILED_CODES)

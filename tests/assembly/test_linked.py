@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.assembly.linked import Linker, still_permitted
-from gateway.follower import Snapshot
 from gateway.identity import Identities
 from gateway.records import Flow, User
+from gateway.snapshot import Snapshot
 from tests.builders import NOON, RING, policy
 from tests.connections.world import ALICE, PUBLIC, World
 

@@ -12,10 +12,15 @@ from gateway.records import (
     ApiKey,
     Approved,
     Connected,
+    CustomPrompt,
+    CustomTool,
     Flow,
     Grant,
+    Handler,
     MailedCode,
     Pins,
+    PromptArgument,
+    PromptMessage,
     Registration,
     SignIn,
     Stage,
@@ -47,6 +52,14 @@ CONNECTED = Connected(
     id="0123456789abcdef01234567", owner="user:a@example.com", connector="slack", status=Status.NEEDS_REAUTH,
     scopes=("a", "b"), inputs={"a.$b": "ö"}, sealed=bytes(range(256)), expires_at=2**53,
 )  # fmt: skip
+TOOL = CustomTool(
+    id="user:a@example.com/look", owner="user:a@example.com", name="look", schema={"type": "object", "a.$b": [1, None]},
+    handler=Handler(type="http", config={"$url": "ö", "deep": {"x": [True, 2.5]}}), always_visible=True,
+)  # fmt: skip
+PROMPT = CustomPrompt(
+    id="system/greet", owner="system", name="greet", arguments=(PromptArgument(name="who", required=True),),
+    messages=(PromptMessage(role="user", text="Hello {{who}}"),),
+)  # fmt: skip
 FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage=Stage.ASKING, sealed=b"\x00")
 
 
@@ -55,6 +68,7 @@ FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage
     [
         ("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS),
         ("connections", CONNECTED), ("flows", FLOW), ("sign_ins", SignIn(id="h1", subject="user:a", how="key")),
+        ("tools", TOOL), ("prompts", PROMPT),
         ("mailed_codes", MailedCode(id="h1", subject="user:a", code="h2", tries=2**53)),
         ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
     ],

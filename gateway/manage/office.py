@@ -1,0 +1,25 @@
+"""Where the administrative operations work: the store, and what has to happen after a write."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.identity import KeyRing
+from gateway.snapshot import Snapshot
+from gateway.store.base import Store, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """``snapshot`` is what is in force now; ``catch_up`` makes this process follow what was just written."""
+
+    store: Store
+    ring: KeyRing
+    snapshot: Callable[[], Snapshot]
+    catch_up: Callable[[], Awaitable[None]]
+
+    async def followed(self) -> None:
+        """Follow what was written, so that the very next request of this process is judged by it."""
+        try:
+            await self.catch_up()
+        except Unavailable:
+            return  # it is stored; the next look at the store brings it

@@ -1,0 +1,50 @@
+"""What one call judges by: everything that every process holds in memory, as of one moment. Never changed in place.
+
+This file knows no store that it would ask, and no clock.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from gateway.connections.known import Connections
+from gateway.custom.known import NOTHING_MADE, Custom
+from gateway.identity import Identities
+from gateway.policy.engine import Policy
+from gateway.store.base import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one call judges by. Everything in it was current at ``confirmed_at_ms`` (ms since the epoch)."""
+
+    identities: Identities
+    policy: Policy
+    confirmed_at_ms: int
+    connections: Connections = field(default_factory=Connections)
+    custom: Custom = NOTHING_MADE
+
+    def stale(self, now: int, after_ms: float) -> bool:
+        """Whether ``now`` is further than ``after_ms`` from the confirmation, on either side of it: a clock that was
+        set back must not keep an old snapshot alive.
+        """
+        return abs(now - self.confirmed_at_ms) > after_ms
+
+    def same_beside(self, other: "Snapshot") -> bool:
+        """Whether everything but the policy is as in ``other``."""
+        same = self.connections is other.connections and self.custom is other.custom
+        return same and self.identities == other.identities
+
+
+def told_of(known: Snapshot, changes: Changes) -> Snapshot:
+    """``known`` with all that ``changes`` tell beside grants."""
+    gone: dict[str, list[str]] = {}
+    for kind, id in changes.removed:
+        gone.setdefault(kind, []).append(id)
+    tools = known.custom.tools.changed(changes.tools, gone.get("tools", ()))
+    prompts = known.custom.prompts.changed(changes.prompts, gone.get("prompts", ()))
+    same = tools is known.custom.tools and prompts is known.custom.prompts
+    return replace(
+        known,
+        identities=known.identities.changed(users=changes.users, keys=changes.keys, removed=changes.removed),
+        connections=known.connections.changed(changes.connections, gone.get("connections", ())),
+        custom=known.custom if same else Custom(tools, prompts),
+    )
