@@ -54,6 +54,7 @@ format: .venv/.test
 
 bench: .venv/.test .envs/upstreams/.ready
 	$(RUN)/python -m benchmarks.start
+	$(RUN)/python -m benchmarks.people
 
 bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.policy

@@ -7,6 +7,7 @@ Times are seconds of this process's CPU; each bar stands beside what was measure
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from statistics import median
 from typing import Final, TypeVar
@@ -74,24 +75,25 @@ def main() -> None:
     for change in changes(made):
         bundle = Bundle(made.bundle.model, made.bundle.rules + change.rules, made.bundle.links + change.links)
         after = Policy.build(bundle, (), "after")
-        took, found = _timed(lambda after=after: plan(before, after, things, NOW))
+        took, found = _timed(partial(plan, before, after, things, NOW))
         cells = f"{found.widened:,} widened, {found.narrowed:,} narrowed, {len(found.groups)} groups"
         print(f"plan: {change.name:45} {took:6.2f} s (bar {change.bar_s:2} s)  {cells}")
     _reading(made, Who(before, things, NOW))
-    took, found = _timed(lambda: lint(made.bundle, now=NOW, inventory=things))
-    print(f"lint: {took:.2f} s (bar 15 s)  {len(found.findings):,} findings")
+    took, linted = _timed(partial(lint, made.bundle, now=NOW, inventory=things))
+    print(f"lint: {took:.2f} s (bar 15 s)  {len(linted.findings):,} findings")
     _replaying(made, before)
 
 
 def _reading(made: Made, who: Who) -> None:
     random = Random(7)
     tools = [random.choice([thing.object for thing in inventory(made).things[MAIN]]) for _ in range(ASKED)]
-    for name, ask in (
-        ("who-can", lambda tool, server, _: who.can(tool, needed(tool), domain=server)),
-        ("what-can", lambda _, server, user: who.may(user, domain=server)),
-    ):
+    questions: dict[str, Callable[[str, str, str], object]] = {
+        "who-can": lambda tool, server, _: who.can(tool, needed(tool), domain=server),
+        "what-can": lambda _, server, user: who.may(user, domain=server),
+    }
+    for name, ask in questions.items():
         asked = [(tool, random.choice(made.servers), random.choice(made.users)) for tool in tools]
-        times = sorted(_timed(lambda ask=ask, words=words: ask(*words))[0] * 1000 for words in asked)
+        times = sorted(_timed(partial(ask, *words))[0] * 1000 for words in asked)
         print(f"{name}: p50 {median(times):.2f} ms, p95 {times[-ASKED // 20]:.2f} ms (bar 20 ms)")
 
 

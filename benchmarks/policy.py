@@ -14,13 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.policy_data import ARGUMENTS, CONDITIONS, Made, make
+from benchmarks.policy_data import ARGUMENTS, CONDITIONS, NOW, Made, make
 from gateway.policy.bundle import encode
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Access
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".envs" / "bench" / "bin" / "python"
+OURS = (sys.executable, "-m", "benchmarks.policy_ours")
 SIZES = (1_000, 10_000, 100_000, 300_000)
 CEDAR_UP_TO = 10_000
 REGO_UP_TO = 100_000
@@ -69,13 +70,12 @@ def measured(size: int) -> dict[str, Any]:
     made = make(size, questions=1_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "bundle.json").write_bytes(encode(made.bundle))
-        (folder / "questions").write_bytes(pickle.dumps(made.accesses))
+        put(made, folder)
         if size <= REGO_UP_TO:
             (folder / "peers.json").write_text(json.dumps(for_peers(made)))
         del made
-        ours = child([sys.executable, "-m", "benchmarks.policy_ours", name, str(size)])
-        ours |= child([sys.executable, "-m", "benchmarks.policy_ours", name, str(size), "swaps"])
+        ours = child([*OURS, name, str(size)])
+        ours |= child([*OURS, name, str(size), "swaps"])
         peers = (
             child([str(PEERS), str(ROOT / "benchmarks" / "policy_peers.py"), name, str(CEDAR_UP_TO)])
             if size <= REGO_UP_TO
@@ -89,11 +89,18 @@ def measured(size: int) -> dict[str, Any]:
     return {**peers, **ours}
 
 
+def put(made: Made, folder: Path) -> None:
+    """What ``OURS`` reads."""
+    (folder / "bundle.json").write_bytes(encode(made.bundle))
+    (folder / "questions").write_bytes(pickle.dumps(made.accesses))
+
+
 def child(command: list[str]) -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}: {done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def for_peers(made: Made) -> dict[str, Any]:
@@ -115,7 +122,7 @@ def for_peers(made: Made) -> dict[str, Any]:
 
 
 def question(policy: Policy, access: Access) -> dict[str, Any]:
-    names = sorted(policy.known_as(access.subject, access.domain, access.context.env["now"]))
+    names = sorted(policy.known_as(access.subject, access.domain, NOW))
     asked = {
         "sub": access.subject,
         "dom": access.domain,

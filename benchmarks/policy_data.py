@@ -4,13 +4,15 @@ Of the rows 60 % are of roles, 30 % of users, 5 % lend a connection and 5 % deny
 questions 70 % are made for a row that exists. It knows the values of the policy, and no engine.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 from gateway.policy.bundle import Bundle
-from gateway.policy.terms import Access, Context, Effect, Link, Place, Rule, Tool
+from gateway.policy.terms import Access, Context, Effect, Json, Link, Place, Rule, Tool
 
 MODEL = (Path(__file__).parent.parent / "policies" / "model.conf").read_text(encoding="utf-8")
 NOW = 1_800_000_000_000
@@ -32,8 +34,11 @@ CONDITIONS = {
     "not tool.destructive": ("tool", 0),
 }
 """Each with what it is about, for engines that write it otherwise."""
-ARGUMENTS = {"channel": "#help", "amount": 5, "path": "/srv/1/a", "to": ["a@example.com"]}
+ARGUMENTS: dict[str, Json] = {"channel": "#help", "amount": 5, "path": "/srv/1/a", "to": ["a@example.com"]}
 _WHENS = tuple(CONDITIONS)
+
+_Members: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
+"""Who has a role in a domain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def make(rows: int, *, questions: int = 2_000, seed: int = 7) -> Made:
 
 
 def question(subject: str, domain: str, owner: str, object: str, action: str) -> Access:
-    env = {"now": NOW, "offset": 0, "address": "192.0.2.1"}
+    env: dict[str, Json] = {"now": NOW, "offset": 0, "address": "192.0.2.1"}
     connector, _, name = object.partition("/")
     tool = Tool(connector, name, destructive="delete" in name)
     return Access(
@@ -80,7 +85,7 @@ def needed(tool: str) -> str:
     return "read" if VERBS.index(tool.partition("/")[2].removesuffix("_item")) < READING else "write"
 
 
-def _rule(random: Random, line: int, users, servers, roles) -> Rule:
+def _rule(random: Random, line: int, users: Sequence[str], servers: Sequence[str], roles: Sequence[str]) -> Rule:
     kind = random.random()
     domain = random.choice(servers) if random.random() < 0.9 else "*"
     object = random.choice(TOOLS) if random.random() < 0.8 else f"{random.choice(CONNECTORS)}/*"
@@ -99,7 +104,9 @@ def _rule(random: Random, line: int, users, servers, roles) -> Rule:
     return Rule(subject, domain, "*", object, action, when, Effect.DENY, place)
 
 
-def _links(random: Random, count: int, users, servers, roles):
+def _links(
+    random: Random, count: int, users: Sequence[str], servers: Sequence[str], roles: Sequence[str]
+) -> Iterator[Link]:
     for line in range(count):
         place = Place("policies/roles.csv", line + 1)
         domain = random.choice(servers) if random.random() < 0.9 else "*"
@@ -110,23 +117,27 @@ def _links(random: Random, count: int, users, servers, roles):
             yield Link(random.choice(users), random.choice(roles), domain, place)
 
 
-def _access(random: Random, users, servers, rules, members) -> Access:
+def _access(
+    random: Random, users: Sequence[str], servers: Sequence[str], rules: Sequence[Rule], members: _Members
+) -> Access:
     if random.random() < 0.7:
         return _aimed(random, users, servers, rules, members)
     subject, object = random.choice(users), random.choice(TOOLS)
     return question(subject, random.choice(servers), subject, object, needed(object))
 
 
-def _aimed(random: Random, users, servers, rules, members) -> Access:
+def _aimed(
+    random: Random, users: Sequence[str], servers: Sequence[str], rules: Sequence[Rule], members: _Members
+) -> Access:
     """A question that one rule is about, asked by somebody whom it finds."""
     while True:
         rule = random.choice(rules)
         domain = random.choice(servers) if rule.domain == "*" else rule.domain
         if rule.subject.startswith("role:"):
-            found = members.get((rule.subject, domain)) or members.get((rule.subject, "*")) or ()
-            found = [each for each in found if each.startswith("user:")]
+            found: Sequence[str] = members.get((rule.subject, domain)) or members.get((rule.subject, "*")) or ()
+            found = tuple(each for each in found if each.startswith("user:"))
         else:
-            found = users if rule.subject == "*" else [rule.subject]
+            found = users if rule.subject == "*" else (rule.subject,)
         if found:
             break
     subject = random.choice(found)

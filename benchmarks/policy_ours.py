@@ -14,13 +14,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import starmap
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
 
 from benchmarks.policy_data import CONDITIONS, NOW, TOOLS, needed
-from connectors.base import Item
+from connectors.base import Connector, Item
 from gateway.catalogue.views import Offer
 from gateway.follower import Follower
 from gateway.identity import KeyRing
@@ -31,7 +33,7 @@ from gateway.policy.bundle import bundle_hash, decode, decoding
 from gateway.policy.engine import Policy
 from gateway.policy.engine_stock import Stock
 from gateway.policy.shelves import Slices
-from gateway.policy.terms import Access, Effect, Link, Place, Rule, Subject, Tool
+from gateway.policy.terms import Access, Effect, Json, Link, Place, Rule, Subject, Tool
 from gateway.records import PolicyHead
 from gateway.store.opening import open_store
 
@@ -79,6 +81,11 @@ def once_ms(do: Callable[[], object]) -> float:
     return (time.thread_time_ns() - before) / 1e6
 
 
+def all_of(do: Callable[[T], object], asked: Iterable[T]) -> None:
+    for each in asked:
+        do(each)
+
+
 def least_of(rounds: Iterable[float]) -> float:
     """Of several rounds the one that other processes disturbed least."""
     return min(rounds)
@@ -107,6 +114,8 @@ def decisions(policy: Policy, asked: list[Access]) -> dict[str, float]:
 
 
 class Itself:
+    """As much of a connector as a listing asks about: one that needs no credential."""
+
     id = "itself"
 
     def owners(self, subject: str) -> tuple[str, ...]:
@@ -118,18 +127,19 @@ class Itself:
 
 def offers() -> list[Offer]:
     """A thousand tools: those of ``TOOLS`` five times over, each with its schema."""
-    schema = {
+    schema: dict[str, Json] = {
         "type": "object",
         "properties": {"channel": {"type": "string"}, "amount": {"type": "number"}, "path": {"type": "string"}},
     }
+    itself = cast("Connector", Itself())
     made = []
     for number in range(LISTED):
         object = TOOLS[number % len(TOOLS)]
         connector, _, name = object.partition("/")
         facts = Tool(connector, name, destructive="delete" in name)
-        definition = {"name": name, "inputSchema": {**schema, "description": f"tool {number}"}}
+        definition: dict[str, Json] = {"name": name, "inputSchema": {**schema, "description": f"tool {number}"}}
         item = Item(connector, Kind.TOOL, f"{name}{number}", definition, needed(object), facts)
-        made.append(Offer(Itself(), item, f"{connector}__{name}{number}", f"{object}{number}"))
+        made.append(Offer(itself, item, f"{connector}__{name}{number}", f"{object}{number}"))
     return made
 
 
@@ -145,19 +155,18 @@ def listing(policy: Policy) -> dict[str, float]:
         Rule(LISTER, SERVER, "*", "*", "write", "args.amount > 1000 or not has(args.channel)", Effect.DENY, HERE)
     )
     policy = policy.with_grants(rows, "")
-    env = {"now": NOW, "offset": 0, "address": "192.0.2.1"}
+    env: dict[str, Json] = {"now": NOW, "offset": 0, "address": "192.0.2.1"}
     found: dict[str, list[float]] = {"cold": [], "warm": [], "chain": [], "plain": []}
     for _ in range(ROUNDS):
         policy = fresh(policy)
         judge = Judge(policy, Subject(LISTER), SERVER, env)
         chains = [(judge.chain(offer, Account(LISTER), None), offer.narrowing) for offer in shown]
         plain = [judge.chain(offer, Account(LISTER), {"channel": "#help", "amount": 5}) for offer in shown]
-        found["cold"].append(once_ms(lambda j=judge: [j.visible(offer) for offer in shown]))
-        found["warm"].append(once_ms(lambda j=judge: [j.visible(offer) for offer in shown]))
-        found["chain"].append(once_ms(lambda p=policy, c=chains: [p.possible(*each) for each in c]))
-        for chain in plain:
-            policy.decide(chain)
-        found["plain"].append(once_ms(lambda p=policy, c=plain: [p.decide(chain) for chain in c]))
+        found["cold"].append(once_ms(partial(all_of, judge.visible, shown)))
+        found["warm"].append(once_ms(partial(all_of, judge.visible, shown)))
+        found["chain"].append(once_ms(partial(list, starmap(policy.possible, chains))))
+        all_of(policy.decide, plain)
+        found["plain"].append(once_ms(partial(all_of, policy.decide, plain)))
     return {f"list_{name}_ms": least_of(rounds) for name, rounds in found.items()}
 
 
@@ -199,7 +208,7 @@ def solving(policy: Policy) -> float:
             ),
         ]
         judge = Judge(policy.with_grants(rows, ""), Subject(LISTER), SERVER, {"now": NOW, "offset": 0, "address": ""})
-        costs.append(once_ms(lambda j=judge: j.visible(offer)))
+        costs.append(once_ms(partial(judge.visible, offer)))
     return statistics.median(costs)
 
 
@@ -231,7 +240,7 @@ def longest_slice(body: bytes) -> float:
 
 
 def longest_of(work: Slices[T]) -> tuple[float, T]:
-    longest, found = 0, []
+    longest, found = 0, list[T]()
     while not found:
         before = time.thread_time_ns()
         try:

@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import regorus
 
 LOWER = {"write": ["read", "write"], "read": ["read"]}
 HIGHER = {"write": ["write"], "read": ["read", "write"]}
-CEDAR_WHEN = {
+CEDAR_WHEN: dict[str, Callable[[int], str]] = {
     "channel": lambda n: f'["#team-{n}", "#help"].contains(context.channel)',
     "amount": lambda n: f"context.amount > 0 && context.amount <= {n}",
     "path": lambda n: f'context.path like "/srv/{n}/*"',

@@ -42,7 +42,7 @@ def ask(port: int, key: str, method: str) -> str | None:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/mcp", json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.read().decode()
+            return bytes(answer.read()).decode()
     except urllib.error.HTTPError as refused:
         sys.exit(f"the gateway refused: {refused.status} {refused.read()[:300]!r}")
     except (urllib.error.URLError, ConnectionError):
@@ -74,7 +74,7 @@ def prepare(folder: Path, port: int) -> str:
         text=True,
         check=True,
     )
-    return json.loads(done.stdout)["key"]
+    return str(json.loads(done.stdout)["key"])
 
 
 def one_round(folder: Path, port: int, key: str) -> tuple[float, ...]:

@@ -13,10 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from connectors.base import Sharing
+from connectors.base import Connector, Sharing
 from connectors.egress import Egress
 from connectors.inviting import Inviting
 from gateway.assembly.accounts import accounts
+from gateway.assembly.administration import administration
 from gateway.assembly.front import front
 from gateway.assembly.servers import connectors_of, ourselves, servers_of
 from gateway.audit.masking import keyed_hash
@@ -40,6 +41,7 @@ from gateway.store.opening import open_store
 from gateway.streams import Announcer
 from gateway.web.about_us import about_us
 from gateway.web.api.connections import ConnectionsApi
+from gateway.web.api.shares import SharesApi
 from gateway.web.asgi import App, end_tasks
 from gateway.web.hosts import Hosts
 from gateway.web.mcp import Endpoint, Rules
@@ -86,10 +88,16 @@ class Gateway:
             credentials_of=self._accounts.of_upstream,
             doubt=self._accounts.upstreams.doubt,
         )
-        connectors = self._accounts.connectors
-        self._directory = Directory(
-            servers_of(settings, [each.id for each in connectors]), [*self._upstreams, *connectors]
+        self._administration = administration(
+            settings,
+            store=self.store,
+            ring=self.ring,
+            follower=self.follower,
+            egress=self._egress,
+            taken=[each.id for each in (*self._upstreams, *self._accounts.connectors)],
         )
+        ours: tuple[Connector, ...] = (*self._accounts.connectors, *self._administration.packages)
+        self._directory = Directory(servers_of(settings, [each.id for each in ours]), [*self._upstreams, *ours])
         self._sessions = Sessions(self._released)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
@@ -105,6 +113,8 @@ class Gateway:
             bounds=Bounds(items=settings.page_items),
             shadow=self.follower.shadow,
             sentinel=self._sentinel,
+            builtins=self._administration.builtins,
+            targets=self._administration.targets,
         )
         linked = self._accounts.linked
         self._operations = Operations(self._pipeline, linked.linking, linked.listing, linked.lending)
@@ -122,6 +132,7 @@ class Gateway:
         self._directory.watch(self._announcer.changed)
         self.follower.on_swap(lambda _: self._end_dead())
         self.follower.on_swap(self._accounts.noticed([each for each in self._upstreams if isinstance(each, Inviting)]))
+        self.follower.on_swap(self._announcer.swapped)
         self.follower.on_turn(self._announcer.turned)
         self.follower.on_look(self._pinning.look)
         self.asgi: App = self._plane()
@@ -161,7 +172,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._releases, return_exceptions=True)
         await self._directory.close()
-        behind = (*self._upstreams, *self._accounts.connectors)
+        behind = (*self._upstreams, *self._accounts.connectors, *self._administration.packages)
         await asyncio.gather(*(each.close() for each in behind), return_exceptions=True)
         await self._egress.close()
         self._pinning.stop()
@@ -194,7 +205,11 @@ class Gateway:
 
     def _blueprints(self) -> tuple[Routes, ...]:
         api = ConnectionsApi(self._operations, accept_query=self.settings.accept_key_in_query)
-        return (*self._front.blueprints, api.blueprint(), about_us(self._accounts.upstreams.document))
+        shares = SharesApi(
+            self._administration.office, self._operations, accept_query=self.settings.accept_key_in_query
+        )
+        about = about_us(self._accounts.upstreams.document)
+        return (*self._front.blueprints, api.blueprint(), shares.blueprint(), about)
 
     def _audit_stream(self) -> BinaryIO | None:
         place = self.settings.audit.jsonl
@@ -211,8 +226,8 @@ class Gateway:
         return self.follower.current.identities.still_valid(subject, now_ms())
 
     def _end_dead(self) -> None:
-        for each in (self._sessions, self._parking):
-            each.end_where(lambda subject: not self._still_valid(subject))
+        self._sessions.end_where(lambda subject: not self._still_valid(subject), spared=self._pipeline.acts)
+        self._parking.end_where(lambda subject: not self._still_valid(subject))
 
     def _released(self, subject: Subject, domain: str, uris: list[str]) -> None:
         task = asyncio.create_task(self._pipeline.release(subject, domain, uris), name="release")

@@ -134,6 +134,14 @@ class Identities:
     users: Mapping[str, User] = field(default_factory=dict)
     keys: Mapping[str, ApiKey] = field(default_factory=dict)
     """By credential, which is the short form of the key's id."""
+    _addresses: list[tuple[str, ...]] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The ids of all accounts, in order; remembered as long as they stay the same."""
+        if not self._addresses:
+            self._addresses.append(tuple(sorted(self.users)))
+        return self._addresses[0]
 
     @classmethod
     def of(cls, ring: KeyRing, users: Iterable[User] = (), keys: Iterable[ApiKey] = ()) -> "Identities":
@@ -164,20 +172,23 @@ class Identities:
         record = self.keys.get(subject.credential)
         return record is not None and subject.name == f"user:{record.user}" and self._counts(record, now)
 
+    def hidden_of(self, subject: Subject) -> frozenset[str]:
+        """The tools that the lists of ``subject`` leave out; not all subjects are accounts."""
+        user = self.users.get(subject.name.removeprefix("user:")) if subject.name.startswith("user:") else None
+        return frozenset(() if user is None else user.hidden)
+
     def changed(
         self, *, users: Iterable[User] = (), keys: Iterable[ApiKey] = (), removed: Iterable[tuple[str, str]] = ()
     ) -> "Identities":
         """The next snapshot: records put in, and (kind, id) of ``users`` and ``keys`` taken out."""
         gone = tuple(removed)
-        return Identities(
-            self.ring,
-            _merged(self.users, ((user.id, user) for user in users), (id for kind, id in gone if kind == "users")),
-            _merged(
-                self.keys,
-                ((credential(key.id), key) for key in keys),
-                (credential(id) for kind, id in gone if kind == "keys"),
-            ),
+        accounts = _merged(self.users, {user.id: user for user in users}, [id for kind, id in gone if kind == "users"])
+        proofs = _merged(
+            self.keys,
+            {credential(key.id): key for key in keys},
+            [credential(id) for kind, id in gone if kind == "keys"],
         )
+        return Identities(self.ring, accounts, proofs, self._addresses if accounts.keys() == self.users.keys() else [])
 
     def next_expiry(self, now: int) -> int | None:
         """When the next living key ends (ms since the epoch), if any does."""
@@ -207,7 +218,9 @@ def credential(key_id: str) -> str:
     return key_id[:_CREDENTIAL_LENGTH]
 
 
-def _merged(old: Mapping[str, T], put: Iterable[tuple[str, T]], gone: Iterable[str]) -> Mapping[str, T]:
+def _merged(old: Mapping[str, T], put: Mapping[str, T], gone: Sequence[str]) -> Mapping[str, T]:
+    if not put and not gone:
+        return old
     merged = dict(old)
     for id in gone:
         merged.pop(id, None)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from connectors.definition.platform import Platform
 from connectors.definition.terms import Risk
 from gateway.analysis.inventory import Inventory
-from gateway.connections.means import stored
 from gateway.errors import InvalidArguments, Unknown
 from gateway.manage import loans
 from gateway.manage.loans import Level, Loan, Wish
+from gateway.manage.stored import stored
 from gateway.policy.terms import Subject
 from gateway.records import Connected
 from gateway.snapshot import Snapshot

@@ -20,6 +20,7 @@ from gateway.pipeline import Pipeline
 from gateway.policy.terms import Subject
 from gateway.policy.turn import Difference, Turn
 from gateway.sessions import Session, Sessions, Stream
+from gateway.snapshot import Snapshot
 
 TOGETHER: Final = 32
 """So many are asked about at a time: servers behind us may have to be asked first what they offer."""
@@ -71,11 +72,20 @@ class Announcer:
         self._changed = asyncio.Event()
         self._turn: Turn | None = None
         self._turned = asyncio.Event()
+        self._now: Snapshot | None = None
+        self._former: Snapshot | None = None
 
     def changed(self, change: Change) -> None:
         """Take a change in; ``run`` tells it."""
         self._changes[change] = None
         self._changed.set()
+
+    def swapped(self, snapshot: Snapshot) -> None:
+        """Take in what is in force from now on; ``run`` tells of what users made, and of what they hide."""
+        before, self._now = self._now, snapshot
+        if before is not None and not _same(before, snapshot):
+            self._former = self._former or before
+            self._turned.set()
 
     def turned(self, turn: Turn) -> None:
         """Take in that one policy took the place of another; ``run`` tells it."""
@@ -103,14 +113,23 @@ class Announcer:
         while True:
             await self._turned.wait()
             self._turned.clear()
-            turn, self._turn, breath = self._turn, None, Breath()
+            turn, former, now, breath = self._turn, self._former, self._now, Breath()
+            self._turn = self._former = None
+            if turn is None and now is not None:
+                turn = Turn(now.policy, now.policy)
             difference = None if turn is None else await breath.work(turn.compared())
-            if difference is not None and difference.rows:
-                await self._each(partial(self._tell_difference, difference), breath)
+            if difference is not None and (difference.rows or former is not None):
+                await self._each(partial(self._tell_difference, difference, former), breath)
 
-    async def _tell_difference(self, difference: Difference, ear: Ear, breath: Breath) -> None:
+    async def _tell_difference(self, difference: Difference, former: Snapshot | None, ear: Ear, breath: Breath) -> None:
         news = await self._pipeline.turned(
-            difference, ear.subject, ear.domain, address=ear.address, followed=ear.followed, breath=breath
+            difference,
+            ear.subject,
+            ear.domain,
+            former=former,
+            address=ear.address,
+            followed=ear.followed,
+            breath=breath,
         )
         ear.tell(news.told)
         for follower in ear.followers if news.lost else ():
@@ -133,6 +152,15 @@ class Announcer:
                 ear = ears[key] = Ear(holder.subject, holder.domain, address)
             ear.add(holder)
         return list(ears.values())
+
+
+def _same(before: Snapshot, after: Snapshot) -> bool:
+    """Whether users made nothing else, and hide nothing else."""
+    if before.custom is not after.custom:
+        return False
+    was, users = before.identities.users, after.identities.users
+    moved = (id for id, user in users.items() if user is not was.get(id))
+    return was is users or all(users[id].hidden == (was[id].hidden if id in was else ()) for id in moved)
 
 
 async def _tell_one(tell: Tell, ear: Ear, breath: Breath) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.base import Caller, Unasked
 from gateway.audit import AuditEntry
 from gateway.audit.masking import keyed_hash
+from gateway.builtins.terms import Builtin
 from gateway.catalogue import Directory, Server
+from gateway.custom.known import Custom
 from gateway.errors import Refusal
 from gateway.identity import Identities, KeyRing
 from gateway.mcp.calls import METHODS, classify
@@ -19,12 +22,13 @@ from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import CAPABILITIES_KEY, VERSION_KEY, Call, Era, Message, Notification, Params, Request
 from gateway.pipeline import Origin, Pipeline
 from gateway.pipeline.bridge import Bridge
+from gateway.pipeline.custom import NO_TARGETS
 from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
 from gateway.policy.engine import Policy
 from gateway.policy.rules import read
 from gateway.policy.terms import MAIN, SYSTEM, Subject
-from gateway.records import ApiKey, Connected, User
+from gateway.records import ApiKey, Connected, CustomPrompt, CustomTool, User
 from gateway.sealing import Seal
 from gateway.snapshot import Snapshot
 from tests.fakes import FakeConnector, Ledger
@@ -103,9 +107,12 @@ class Door:
     meta: frozenset[str] = frozenset()
     sentinel: Any = None
     shadow: Any = None
+    builtins: Sequence[Builtin] = ()
+    targets: Any = NO_TARGETS
+    custom: bool = False
 
     def __post_init__(self) -> None:
-        main = Server(MAIN, tuple(each.id for each in self.connectors), meta=self.meta)
+        main = Server(MAIN, tuple(each.id for each in self.connectors), meta=self.meta, custom=self.custom)
         self.directory = Directory((main, *self.servers), self.connectors, clock=lambda: self.now / 1000)
         self.ledger = Ledger()
         self.keys: dict[str, str] = {}
@@ -121,6 +128,8 @@ class Door:
             server_info=SERVER_INFO,
             stale_after=60,
             bounds=self.bounds,
+            builtins=self.builtins,
+            targets=self.targets,
             linker=self.linker,
             sentinel=self.sentinel,
             shadow=self.shadow,
@@ -151,6 +160,19 @@ class Door:
 
     def dismiss(self, email: str) -> None:
         self._swap(identities=self.follower.current.identities.changed(removed=[("users", email)]))
+
+    def hide(self, email: str, *ids: str) -> None:
+        """What the lists of ``email`` leave out from now on."""
+        self.person(email)
+        users = [replace(self.follower.current.identities.users[email], hidden=ids)]
+        self._swap(identities=self.follower.current.identities.changed(users=users))
+
+    def make(self, *made: CustomTool | CustomPrompt, gone: Sequence[str] = ()) -> None:
+        """Put into the snapshot what users made, and take out the ids ``gone``."""
+        custom = self.follower.current.custom
+        tools = custom.tools.changed([each for each in made if isinstance(each, CustomTool)], gone)
+        prompts = custom.prompts.changed([each for each in made if isinstance(each, CustomPrompt)], gone)
+        self._swap(custom=Custom(tools, prompts))
 
     def apply(self, rows: str, *, version: str = "2.0") -> None:
         """Put another policy in force."""

@@ -43,7 +43,14 @@ MAY_IMPORT = {
     "gateway.sealing": (),
     "gateway.vault": ("gateway.identity",),
     "gateway.connections.known": ("gateway.records",),
-    "gateway.custom": ("gateway.records", "gateway.policy.terms", "gateway.policy.mapping", "gateway.mcp"),
+    "gateway.custom": (
+        *("gateway.records", "gateway.policy.terms", "gateway.policy.mapping", "gateway.mcp", "gateway.errors"),
+        "connectors.http_calls",
+    ),
+    "gateway.targets": (
+        *("gateway.catalogue", "gateway.custom", "gateway.records"),
+        *("connectors.http_calls", "connectors.packages"),
+    ),
     "gateway.connections.upstreams": (
         *("connectors.base", "connectors.definition", "connectors.egress", "connectors.http_messages"),
         *("connectors.oauth", "connectors.once", "gateway.connections.material", "gateway.errors", "gateway.mcp.terms"),
@@ -51,11 +58,24 @@ MAY_IMPORT = {
     ),
     "gateway.connections": (
         *("gateway.connections.known", "gateway.vault", "gateway.identity", "gateway.records", "gateway.store.base"),
-        *("gateway.errors", "gateway.policy.terms", "gateway.settings", "gateway.manage.loans", "connectors"),
+        *(
+            "gateway.errors",
+            "gateway.policy.terms",
+            "gateway.settings",
+            "gateway.manage.loans",
+            "gateway.manage.stored",
+        ),
+        "connectors",
     ),
     "gateway.lending": (
-        *("gateway.analysis.inventory", "gateway.connections.means", "gateway.errors", "gateway.snapshot"),
-        *("gateway.manage.loans", "gateway.policy.terms", "gateway.records", "gateway.store.base"),
+        *("gateway.analysis.inventory", "gateway.errors", "gateway.snapshot"),
+        *(
+            "gateway.manage.loans",
+            "gateway.manage.stored",
+            "gateway.policy.terms",
+            "gateway.records",
+            "gateway.store.base",
+        ),
         "connectors.definition",
     ),
     "gateway.assembly.linked": (
@@ -72,8 +92,16 @@ MAY_IMPORT = {
     "gateway.audit": ("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base"),
     "gateway.store": ("gateway.audit", "gateway.records"),
     "gateway.catalogue": (
-        *("gateway.mcp", "gateway.policy.terms", "gateway.policy.schema", "gateway.errors", "connectors.base"),
+        *("gateway.mcp", "gateway.policy.terms", "gateway.policy.schema", "gateway.policy.mapping", "gateway.errors"),
+        *("gateway.records", "connectors.base"),
     ),
+    "gateway.imports": (
+        *("gateway.custom", "gateway.manage.share_rows", "gateway.manage.users", "gateway.identity", "gateway.records"),
+        *("gateway.policy.terms", "gateway.policy.spelling", "gateway.store.base", "connectors.base"),
+        *("connectors.addresses", "gateway.manage.loans", "gateway.manage.remains", "gateway.imports.documents"),
+    ),
+    "gateway.imports.documents": ("gateway.policy.terms",),
+    "gateway.imports.sources": ("gateway.imports.documents", "gateway.store.mongo_client"),
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
@@ -95,6 +123,7 @@ MAY_IMPORT = {
             "gateway.follower",
             "gateway.snapshot",
             "gateway.custom",
+            "gateway.records",
             "gateway.manage.asking",
             "gateway.builtins.terms",
             "gateway.shadow",
@@ -109,18 +138,20 @@ MAY_IMPORT = {
     ),
     "gateway.streams": (
         *("gateway.pipeline", "gateway.sessions", "gateway.errors", "gateway.mcp.terms", "gateway.pacing"),
-        *("gateway.policy.terms", "gateway.policy.turn", "connectors.base"),
+        *("gateway.policy.terms", "gateway.policy.turn", "gateway.snapshot", "connectors.base"),
     ),
     "gateway.manage": (
         *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
         *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp", "gateway.custom", "gateway.snapshot"),
     ),
     "gateway.builtins": (
-        *("gateway.manage", "gateway.custom", "gateway.policy.terms", "gateway.mcp", "gateway.errors"),
+        *("gateway.manage", "gateway.custom", "gateway.policy.terms", "gateway.policy.schema", "gateway.mcp"),
+        "gateway.errors",
     ),
     "gateway.settings": (
         *("connectors.base", "connectors.addresses", "gateway.policy.terms", "gateway.mcp.terms", "gateway.identity"),
         "gateway.policy.signature",
+        *("connectors.http_calls", "connectors.packages.finding"),
     ),
     "gateway.platforms": (
         *(
@@ -144,8 +175,16 @@ MAY_IMPORT = {
         *("gateway.manage.loans", "gateway.settings.terms", "gateway.identity", "gateway.records", "gateway.errors"),
         *("gateway.policy.terms", "connectors.base", "connectors.definition"),
     ),
+    "gateway.mail": ("gateway.settings.terms",),
+    "gateway.letters": ("gateway.mail", "gateway.manage.letters", "gateway.manage.users", "gateway.settings.terms"),
     "gateway.signing_in": (
-        *("gateway.manage.sign_ins", "gateway.pipeline.buckets", "gateway.policy.limits", "gateway.policy.terms"),
+        *(
+            "gateway.mail",
+            "gateway.manage.sign_ins",
+            "gateway.pipeline.buckets",
+            "gateway.policy.limits",
+            "gateway.policy.terms",
+        ),
         *("gateway.snapshot", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
         *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
@@ -158,9 +197,11 @@ MAY_IMPORT = {
     "gateway.cli": (
         *("gateway", "connectors.base", "connectors.listing", "connectors.definition", "connectors.openapi"),
         *("connectors.rest", "connectors.oauth", "connectors.egress", "connectors.outgoing"),
+        *("connectors.packages", "connectors.addresses"),
     ),
     "gateway.assembly": (),
     "gateway.assembly.accounts": ("gateway", "connectors"),
+    "gateway.assembly.administration": ("gateway", "connectors"),
     "gateway.assembly.front": ("gateway", "connectors"),
     "gateway.app": ("gateway", "connectors"),
 }
@@ -168,7 +209,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "authlib": ("connectors.oauth",),
     "joserfc": ("connectors.oauth",),
-    "smtplib": ("gateway.signing_in.mail",),
+    "aiosmtplib": ("gateway.mail",),
+    "smtplib": (),
     "markupsafe": ("gateway.web.pages",),
     "casbin": ("gateway.policy.engine", "gateway.manage.casbin_adapter"),
     "httpx2": ("connectors.oauth",),

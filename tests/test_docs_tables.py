@@ -67,7 +67,12 @@ PLACES = {
     **{("connectors", name, "table"): "[connectors.{id}]" for name in ("_connector", "_credential")},
     **{("connectors", name, "table"): "[connections]" for name in ("_connections", "_check_webhook")},
     ("connectors", "_oidc", "table"): "[sign_in.oidc]",
-    ("connectors", "_mail", "table"): "[sign_in.mail]",
+    ("mail", "read_mail", "top"): "",
+    ("tools", "read_tools", "top"): "",
+    ("tools", "_http", "table"): "[http]",
+    ("tools", "_handlers", "table"): "[handlers]",
+    ("tools", "_named", "table"): "[secrets.{name}]",
+    ("mail", "read_mail", "table"): "[mail]",
 }
 """Which section a variable of the code that reads settings stands for."""
 
@@ -75,7 +80,7 @@ PLACES = {
 def asked_for() -> dict[str, set[str]]:
     """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections that are not the operator's."""
     found: dict[str, set[str]] = {}
-    for module in ("load", "upstreams", "personal", "connectors"):
+    for module in ("load", "upstreams", "personal", "connectors", "mail", "tools"):
         for function in ast.walk(ast.parse(CODE[ROOT / "gateway" / "settings" / f"{module}.py"])):
             if not isinstance(function, ast.FunctionDef):
                 continue
@@ -133,7 +138,9 @@ SAMPLES = {
     "[connectors.{id}]": ("connectors", ("[connectors.x]\n",)),
     "[connections]": ("connectors", ("[connections]\n",)),
     "[sign_in.oidc]": ("connectors", ('[sign_in.oidc]\nissuer = "https://x.example"\nclient_id = "x"\n',)),
-    "[sign_in.mail]": ("connectors", ('[sign_in.mail]\nhost = "x.example"\nsender = "x@x.example"\n',)),
+    "[http]": ("tools", ("[http]\n",)),
+    "[handlers]": ("tools", ("[handlers]\n",)),
+    "[mail]": ("ostiary", ('[mail]\nhost = "x.example"\nsender = "x@x.example"\n',)),
 }
 
 

@@ -143,6 +143,31 @@ async def test_a_dead_credential_ends_its_sessions_streams_and_running_calls_and
     assert list(sessions.streams()) == [other.stream]
 
 
+async def test_a_session_still_hears_the_end_of_what_is_spared_and_ends_then():
+    sessions = Sessions()
+    session = sessions.open(ANN, "main", "sse", 0)
+    session.stream, loose = stream(), stream()
+    for each in (session.stream, loose):
+        sessions.attach(each)
+    spared, other = (asyncio.create_task(asyncio.Event().wait()) for _ in range(2))
+    session.running = {1: spared, 2: other}
+    await asyncio.sleep(0)
+    for _ in range(2):
+        sessions.end_where(lambda _: True, spared=lambda task: task is spared)
+        await asyncio.wait({other})
+    assert other.cancelled()
+    assert not spared.cancelling()
+    assert list(sessions.streams()) == [session.stream]
+    session.stream.push(said(1))
+    assert await taken(session.stream) == [line(1)]
+    del session.running[1], session.running[2]
+    sessions.end_where(lambda _: True, spared=lambda task: task is spared)
+    assert list(sessions.streams()) == []
+    with pytest.raises(Unknown):
+        sessions.find(session.id, ANN, transport="sse", now=0)
+    spared.cancel()
+
+
 def test_cancelling_an_unknown_request_does_nothing():
     session = Sessions().open(ANN, "main", "mcp", 0)
     for request_id in (1, "x", None, {}, []):

@@ -9,23 +9,29 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.base import Change, Event
 from gateway.catalogue import Server
+from gateway.custom.known import Custom, Made
 from gateway.errors import Unknown
 from gateway.follower import Follower
+from gateway.identity import Identities
 from gateway.manage.users import add_user, delete_user, give_role, withdraw_role
 from gateway.mcp.jsonrpc import encode
 from gateway.mcp.terms import Notification
 from gateway.pipeline.news import News
 from gateway.policy.terms import MAIN, Subject
 from gateway.policy.turn import Turn
+from gateway.records import User
 from gateway.sessions import Sessions, Stream
+from gateway.snapshot import Snapshot
 from gateway.streams import TOGETHER, Announcer
 from gateway.web.listening import asked_by, subscribed_by
 from tests.builders import Door, policy
 from tests.fakes import FakeConnector, prompt, resource, tool
 from tests.following import KEEPER, RING, apply, bundle
+from tests.pipeline.making import letter, schema, targets, wrapper
 
 NEWS = Notification("notifications/tools/list_changed")
 ROW = "p, user:*, main, self, c/t, read, , allow"
@@ -36,6 +42,7 @@ class Told:
     """A pipeline that tells the same to everybody, but fails for those whose name says so."""
 
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    formers: list[Snapshot | None] = field(default_factory=list)
     lost: frozenset[str] = frozenset()
 
     async def changes(self, change, subject, domain, *, address, breath) -> list[Notification]:
@@ -47,7 +54,8 @@ class Told:
         await breath()
         return [NEWS, NEWS]
 
-    async def turned(self, difference, subject, domain, *, address, followed, breath) -> News:
+    async def turned(self, difference, subject, domain, *, former, address, followed, breath) -> News:
+        self.formers.append(former)
         return News(tuple(await self.changes(None, subject, domain, address=address, breath=breath)), self.lost)
 
 
@@ -124,6 +132,41 @@ async def test_a_policy_that_says_the_same_is_no_news():
         assert len(pipeline.asked) == 1
 
 
+async def test_what_users_made_meanwhile_is_told_once_from_how_it_was_at_first():
+    sessions, pipeline = Sessions(), Told()
+    sessions.attach(listening := stream("ann"))
+    identities, policy_ = Identities.of(RING), policy("")
+    snapshots = [
+        Snapshot(identities, policy_, 0, custom=Custom(Made().changed([wrapper(description=text)])))
+        for text in ("first", "second", "third")
+    ]
+    async with announcing(pipeline, sessions) as announcer:
+        for each in snapshots:
+            announcer.swapped(each)
+        assert await heard(listening) == [encode(NEWS)]
+        announcer.turned(turn())
+        assert await heard(listening) == [encode(NEWS)]
+    assert pipeline.formers == [snapshots[0], None]
+
+
+async def test_accounts_and_keys_that_come_and_go_are_no_news():
+    sessions, pipeline = Sessions(), Told()
+    sessions.attach(listening := stream("ann"))
+    ann, bob = User(id="ann@example.com", hidden=("c:t",)), User(id="bob@example.com")
+    many = [
+        Identities.of(RING, users)
+        for users in ([], [ann], [ann, bob], [replace(ann, name="Ann"), bob], [replace(ann, hidden=()), bob])
+    ]
+    async with announcing(pipeline, sessions) as announcer:
+        for each in many[1:4]:
+            announcer.swapped(Snapshot(each, policy(""), 0))
+        announcer.changed(Change("c", Event.TOOLS))
+        assert await heard(listening) == [encode(NEWS)]
+        assert pipeline.formers == []
+        announcer.swapped(Snapshot(many[4], policy(""), 0))
+        assert await heard(listening) == [encode(NEWS)]
+
+
 async def test_subscriptions_to_what_may_not_be_read_any_longer_end_and_the_others_stay():
     released: list[tuple[str, list[str]]] = []
     sessions = Sessions(lambda subject, domain, uris: released.append((subject.name, sorted(uris))))
@@ -173,6 +216,7 @@ RULES = bundle(
     + "p, role:prompts, *, self, c/prompt:p, read, , allow\n"
     + "p, role:files, main, self, c/resource:a://*, read, , allow\n"
     + "p, user:*, main, self, c/always, read, , allow\n"
+    + "p, user:ann@example.com, *, self, custom/*, write, , allow\n"
 )
 TOOLS, PROMPTS, RESOURCES = (f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 
@@ -186,7 +230,14 @@ class Hall:
         self.connector = FakeConnector("c", offered, answer=lambda _: {})
         self.follower = Follower(store, RING, poll_s=0.01, clock=lambda: 1_000)
         side = Server("side", ("c",), prefixed=False)
-        self.door = Door(connectors=[self.connector], servers=[side], follower=self.follower, now=1_000)
+        self.door = Door(
+            connectors=[self.connector],
+            servers=[side],
+            follower=self.follower,
+            now=1_000,
+            custom=True,
+            targets=targets(),
+        )
         self.released: list[list[str]] = []
         self.sessions = Sessions(lambda _, __, uris: self.released.append(uris))
         self.streams: dict[str, tuple[Stream, Stream]] = {}
@@ -227,6 +278,8 @@ async def hall(store):
     await hall.person("cid", "side")
     async with announcing(hall.door.pipeline, hall.sessions) as announcer:
         hall.door.directory.watch(announcer.changed)
+        announcer.swapped(hall.follower.current)
+        hall.follower.on_swap(announcer.swapped)
         hall.follower.on_turn(announcer.turned)
         yield hall
 
@@ -309,3 +362,29 @@ async def test_a_subscription_ends_with_the_right_to_read(hall):
             await asyncio.sleep(0)
     assert hall.released == [["a://1"], ["a://1"]]
     assert session.subscribed == set()
+
+
+async def test_a_tool_and_a_prompt_that_somebody_made_reach_the_streams_of_exactly_who_sees_them(hall):
+    made = await hall.store.tools.add(wrapper(maker="ann@example.com", calls="c/always", takes=schema()))
+    await hall.follower.catch_up()
+    await hall.told("ann", TOOLS)
+    await hall.store.tools.replace(replace(made, description="better"))
+    await hall.store.prompts.add(letter(maker="ann@example.com"))
+    await hall.follower.catch_up()
+    await hall.told("ann", TOOLS, PROMPTS)
+    await hall.store.tools.remove(made.id)
+    await hall.follower.catch_up()
+    await hall.told("ann", TOOLS)
+    for name in ("bob", "cid"):
+        await hall.silent(name)
+
+
+async def test_what_somebody_hides_reaches_his_own_streams_alone_and_his_name_none(hall):
+    bob = await hall.store.users.get("bob@example.com")
+    named = await hall.store.users.replace(replace(bob, name="Bob"))
+    await hall.follower.catch_up()
+    await hall.store.users.replace(replace(named, hidden=("c:always",)))
+    await hall.follower.catch_up()
+    await hall.told("bob", TOOLS)
+    for name in ("ann", "cid"):
+        await hall.silent(name)

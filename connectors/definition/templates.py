@@ -53,14 +53,21 @@ def filled_url(template: str, values: Mapping[str, str], allowed_hosts: Iterable
     return checked("".join(written), allowed_hosts)
 
 
-def segment(value: str, name: str, *, deep: bool = False) -> str:
-    """``value`` percent-encoded for one step of a path, or with ``deep`` for several. Raises ``ValueError``."""
+def segment(value: str, name: str, *, deep: bool = False, plain: str = "") -> str:
+    """``value`` percent-encoded for one step of a path, or with ``deep`` for several; the signs ``plain`` stay as they
+    are. Raises ``ValueError``.
+    """
     steps = re.split(r"[/\\]", value)
-    if any(_CLIMBING.fullmatch(step) for step in steps):
+    if any(climbs(step) for step in steps):
         raise ValueError(f"`{name}` would lead to another path; a step of it is empty, `.` or `..`")
     if is_unprintable(value):
         raise ValueError(f"`{name}` holds control characters")
-    return quote(value, safe="/" if deep else "")
+    return quote(value, safe=plain + "/" if deep else plain)
+
+
+def climbs(step: str) -> bool:
+    """Whether a step of a path is none, or leads elsewhere."""
+    return _CLIMBING.fullmatch(step) is not None
 
 
 def is_unprintable(value: str) -> bool:
@@ -129,7 +136,7 @@ def _placed(name: str, value: str, before: str) -> str:
 
 def _whole(name: str, value: str) -> str:
     path = value.split("://", 1)[-1].rstrip("/").split("/")[1:]
-    if re.search(r"[?#]", value) or any(_CLIMBING.fullmatch(step) for step in path):
+    if re.search(r"[?#]", value) or any(climbs(step) for step in path):
         raise ValueError(f"`{name}` is not a URL that others can be built upon")
     return value.rstrip("/")
 

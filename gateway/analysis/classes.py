@@ -18,8 +18,11 @@ from gateway.policy.terms import MAIN, Effect, Rule
 Found: TypeAlias = tuple[tuple[Rule, int], ...]
 """Rules that find somebody, and until when (ms since the epoch, or ``FOREVER``)."""
 
-_Name: TypeAlias = tuple[str, Effect]
-_Key: TypeAlias = tuple[int, str, Effect, int]
+_Name: TypeAlias = tuple[str, bool]
+"""Whom a row is for, and whether it denies."""
+_Key: TypeAlias = tuple[int, _Name, int]
+"""Which rows of which side find somebody, and until when."""
+_Keys: TypeAlias = tuple[_Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,10 @@ class _Partition:
 
     def classes(self) -> Iterator[Class]:
         keys = self._keys_of_each(self.within) if self.within is not None and self._few else self._keys()
-        named: dict[tuple[frozenset[str], tuple[_Key, ...]], list[str]] = {}
+        named: dict[tuple[frozenset[str], _Keys], list[str]] = {}
+        crowds_of = self.parties.crowds
         for name, reached in keys.items():
-            named.setdefault((self.parties[name].crowds, tuple(reached)), []).append(name)
+            named.setdefault((crowds_of[name], tuple(reached)), []).append(name)
         for (crowds, key), names in named.items():
             yield self._class(frozenset(names), crowds, key)
         for crowds, covered in self.parties.by_crowds.items() if self._open else ():
@@ -111,7 +115,7 @@ class _Partition:
         found: list[dict[_Name, list[Rule]]] = [{} for _ in self.sides]
         for rules, by_name in zip(self.sides, found, strict=True):
             for rule in rules:
-                by_name.setdefault((rule.subject, rule.effect), []).append(rule)
+                by_name.setdefault((rule.subject, rule.effect is Effect.DENY), []).append(rule)
         return found
 
     @cached_property
@@ -119,11 +123,11 @@ class _Partition:
         """The keys of ``_rules`` that are no crowds."""
         return [[name for name in by_name if not is_crowd(name[0])] for by_name in self._rules]
 
-    @property
+    @cached_property
     def _open(self) -> bool:
         """Whether an allow finds others than those below some name."""
         names = (name for by_name in self._rules for name in by_name)
-        return any(effect is Effect.ALLOW and is_crowd(subject) for subject, effect in names)
+        return any(is_crowd(subject) and not denies for subject, denies in names)
 
     @property
     def _few(self) -> bool:
@@ -136,10 +140,10 @@ class _Partition:
         for name in pool - self.without:
             party = self.parties[name]
             for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
-                known = {effect: reach.names(party, self.domain, effect) for effect in Effect}
-                for subject, effect in names:
-                    if subject in known[effect]:
-                        keys.setdefault(name, []).append((at, subject, effect, known[effect][subject]))
+                known = [reach.names(party, self.domain, effect) for effect in (Effect.ALLOW, Effect.DENY)]
+                for each in names:
+                    if (until := known[each[1]].get(each[0])) is not None:
+                        keys.setdefault(name, []).append((at, each, until))
         return keys
 
     def _keys(self) -> dict[str, list[_Key]]:
@@ -148,21 +152,22 @@ class _Partition:
         for effect in (Effect.ALLOW, Effect.DENY):
             anybody = self._open or effect is Effect.ALLOW
             for at, (reach, names) in enumerate(zip(self.reaches, self._names, strict=True)):
-                for subject in (subject for subject, each in names if each is effect):
-                    members = reach.members(subject, self.domain, effect)
+                for each in (each for each in names if each[1] is (effect is Effect.DENY)):
+                    members = reach.members(each[0], self.domain, effect)
                     pool = self.within if anybody else keys.keys()
                     for name in members if pool is None else members.keys() & pool:
                         if name not in self.without:
-                            keys.setdefault(name, []).append((at, subject, effect, members[name]))
+                            keys.setdefault(name, []).append((at, each, members[name]))
         return keys
 
-    def _class(self, names: frozenset[str], crowds: frozenset[str], key: Sequence[_Key]) -> Class:
+    def _class(self, names: frozenset[str], crowds: frozenset[str], key: _Keys) -> Class:
         return Class(names, tuple(tuple(self._found(at, crowds, key)) for at in range(len(self.sides))))
 
-    def _found(self, at: int, crowds: frozenset[str], key: Sequence[_Key]) -> Iterator[tuple[Rule, int]]:
+    def _found(self, at: int, crowds: frozenset[str], key: _Keys) -> Iterator[tuple[Rule, int]]:
+        there = self._rules[at]
         for crowd in crowds:
-            for effect in Effect:
-                yield from ((rule, FOREVER) for rule in self._rules[at].get((crowd, effect), ()))
-        for side, subject, effect, until in key:
+            for denies in (False, True):
+                yield from ((rule, FOREVER) for rule in there.get((crowd, denies), ()))
+        for side, name, until in key:
             if side == at:
-                yield from ((rule, until) for rule in self._rules[at][subject, effect])
+                yield from ((rule, until) for rule in there[name])

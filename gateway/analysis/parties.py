@@ -75,6 +75,11 @@ class Parties(Mapping[str, Party]):
         return {crowds: frozenset(names) for crowds, names in found.items()}
 
     @cached_property
+    def crowds(self) -> Mapping[str, frozenset[str]]:
+        """The crowds that cover each."""
+        return {name: party.crowds for name, party in self._parties.items()}
+
+    @cached_property
     def in_group(self) -> Mapping[str, tuple[str, ...]]:
         """The known subjects of each group."""
         found: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ for all that follows. Rows are found as the engine's index finds them. This file
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from operator import attrgetter
@@ -25,7 +25,8 @@ Lasting: TypeAlias = Mapping[str, int]
 """Names, and until when each is reached."""
 
 _Spot: TypeAlias = tuple[list[Rule], frozenset[str]]
-_Steps: TypeAlias = Callable[[str], Iterator[tuple[str, int]]]
+_Steps: TypeAlias = Mapping[str, list[tuple[str, int]]]
+"""What stands one link further than a name, and until when."""
 
 
 class Reach:
@@ -42,7 +43,7 @@ class Reach:
         self._lengths = tuple({len(object) - 1 for object in self.objects if object.endswith("*")})
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._rows: dict[tuple[str, str], Mapping[str, list[Rule]]] = {}
-        self._graphs: dict[tuple[str, str], Mapping[str, list[Link]]] = {}
+        self._graphs: dict[tuple[str, str], _Steps] = {}
         self._spots: dict[tuple[str, str, str], _Spot] = {}
         self._names: dict[tuple[Party, str, bool], Lasting] = {}
         self._below: dict[tuple[str, str], Lasting] = {}
@@ -61,10 +62,21 @@ class Reach:
             self._rows[domain, column] = _by(self._rules_of.get(domain, ()), column)
         return self._rows[domain, column]
 
-    def _links_by(self, domain: str, end: str) -> Mapping[str, list[Link]]:
-        if (domain, end) not in self._graphs:
-            self._graphs[domain, end] = _by(self._links_of.get(domain, ()), end)
-        return self._graphs[domain, end]
+    def _steps(self, domain: str, start: str, end: str) -> _Steps:
+        """From one end of each link of a domain to the other."""
+        if (domain, start) not in self._graphs:
+            found: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+            ends = attrgetter(start, end, "expires")
+            for here, there, expires in map(ends, self._links_of.get(domain, ())):
+                found[here].append((there, FOREVER if expires is None else expires))
+            self._graphs[domain, start] = dict(found)
+        return self._graphs[domain, start]
+
+    def _upward(self, domain: str) -> list[_Steps]:
+        return [self._steps(each, "member", "role") for each in dict.fromkeys((domain, "*"))]
+
+    def _downward(self, domain: str) -> list[_Steps]:
+        return [self._steps(each, "role", "member") for each in dict.fromkeys((domain, "*"))]
 
     @cached_property
     def lent(self) -> Mapping[str, list[Rule]]:
@@ -119,13 +131,13 @@ class Reach:
         if key not in self._names:
             starts = party.starts | self.groups if unknown else party.starts
             hops = HOPS if _is_no_role(party.name) else HOPS - 1  # being new in a role takes one
-            found = _spread(starts, self._steps(domain, "member", "role"), hops)
+            found = _spread(starts, self._upward(domain), hops)
             self._names[key] = found | dict.fromkeys(party.crowds, FOREVER)
         return self._names[key]
 
     def above(self, role: str, domain: str) -> Lasting:
         """``role`` and the roles that it has."""
-        return _spread((role,), self._steps(domain, "member", "role"), HOPS)
+        return _spread((role,), self._upward(domain), HOPS)
 
     def members(self, name: str, domain: str, effect: Effect) -> Lasting:
         """The parties that a row of ``name`` (no crowd) and this effect finds in ``domain``."""
@@ -151,27 +163,15 @@ class Reach:
         if _is_no_role(name):
             return {name: FOREVER}
         everywhere = self._kept_below(name, "*")
-        if self._links_by(domain, "role").keys().isdisjoint(everywhere):
+        if self._steps(domain, "role", "member").keys().isdisjoint(everywhere):
             return everywhere
         return self._kept_below(name, domain)
 
     def _kept_below(self, name: str, domain: str) -> Lasting:
         if (name, domain) not in self._below:
-            steps = self._steps(domain, "role", "member")
-            self._below[name, domain] = _spread((name,), steps, HOPS, far=_is_no_role)  # being new in a role takes one
+            there = self._downward(domain)
+            self._below[name, domain] = _spread((name,), there, HOPS, far=_is_no_role)  # being new in a role takes one
         return self._below[name, domain]
-
-    def _steps(self, domain: str, start: str, end: str) -> _Steps:
-        """What stands one link further, from one end of a link to the other."""
-        there = [self._links_by(each, start) for each in dict.fromkeys((domain, "*"))]
-        of = attrgetter(end)
-
-        def steps(name: str) -> Iterator[tuple[str, int]]:
-            for links in there:
-                for link in links.get(name, ()):
-                    yield of(link), FOREVER if link.expires is None else link.expires
-
-        return steps
 
     def _fitting(self, object: str) -> tuple[str, ...]:
         """The objects of rows that cover ``object``."""
@@ -199,17 +199,18 @@ def _is_no_role(name: str) -> bool:
 
 
 def _spread(
-    starts: Iterable[str], steps: _Steps, hops: int, far: Callable[[str], bool] = lambda _: True
+    starts: Iterable[str], there: Sequence[_Steps], hops: int, far: Callable[[str], bool] = lambda _: True
 ) -> dict[str, int]:
     """What is reached within so many hops, each by the way that lasts longest; by all of them only what is ``far``."""
     best = dict.fromkeys(starts, FOREVER)
     front = dict(best)
     for hop in range(1, hops + 1):
         further: dict[str, int] = {}
-        for name, until in front.items():
-            for other, ends in steps(name):
-                lasting = min(until, ends)
-                if lasting > max(best.get(other, 0), further.get(other, 0)) and (hop < hops or far(other)):
+        links = ((front[name], steps[name]) for steps in there for name in front.keys() & steps.keys())
+        for until, onward in links:
+            for other, ends in onward:
+                lasting = min(ends, until)
+                if lasting > best.get(other, 0) and lasting > further.get(other, 0) and (hop < hops or far(other)):
                     further[other] = lasting
         if not further:
             break

@@ -5,7 +5,7 @@ of the thing and of a lender who is absent is settled here, and an end in time b
 that rights compare by what they mean. This file knows no subjects and no index.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeAlias
@@ -82,16 +82,21 @@ class Rights:
         return self._asked[when]
 
     def _clauses(self, found: Found, tool: Tool, *, absent: bool) -> Clauses | None:
-        conditions: Mapping[Effect, dict[Condition, None]] = {effect: {} for effect in Effect}
+        allows: set[Condition] = set()
+        denies: set[Condition] = set()
+        free = False
         for rule, reached in found:
-            until = min(reached, FOREVER if rule.expires is None else rule.expires)
+            until = reached if rule.expires is None else min(reached, rule.expires)
             condition = self._condition(rule.when, rule.effect, until, tool, absent)
-            if condition is not None:
-                conditions[rule.effect][condition] = None
-        allows, denies = (frozenset(conditions[effect]) for effect in (Effect.ALLOW, Effect.DENY))
-        if ALWAYS in denies or not allows:
-            return None
-        return Clauses(frozenset((ALWAYS,)) if ALWAYS in allows else allows, denies)
+            if condition is ALWAYS and rule.effect is Effect.DENY:
+                return None
+            if condition is ALWAYS:
+                free = True
+            elif condition is not None:
+                (denies if rule.effect is Effect.DENY else allows).add(condition)
+        if free and not denies:
+            return YES[0]
+        return Clauses(frozenset((ALWAYS,) if free else allows), frozenset(denies)) if free or allows else None
 
     def _condition(self, when: str, effect: Effect, until: int, tool: Tool, absent: bool) -> Condition | None:
         """The condition of a row as far as it is open; ``None`` when the row never counts."""

@@ -13,10 +13,11 @@ from connectors.oauth.legs import Legs
 from connectors.oauth.openid import OpenId
 from gateway.follower import Follower, now_ms
 from gateway.identity import KeyRing
+from gateway.mail import post
 from gateway.sealing import Seal
 from gateway.settings import Settings
 from gateway.signing_in.desk import Desk
-from gateway.signing_in.mail import post
+from gateway.signing_in.mail import post_code
 from gateway.signing_in.openid import USE, OpenIdSignIn
 from gateway.store.base import Store
 from gateway.web.meta import Routes
@@ -49,14 +50,14 @@ def front(
     legs: Legs,
 ) -> Front:
     """The pages over these parts."""
-    mail = settings.connections.mail
+    mail = settings.mail
     desk = Desk(
         store,
         follower,
         ring,
         stale_after=settings.stale_after_s,
         clock=now_ms,
-        post=None if mail is None else post(mail, settings.name),
+        post=None if mail is None else post_code(post(mail), mail.sender, settings.name),
         openid=_openid(settings, ring, egress, legs),
     )
     cookies = Cookies(secure=settings.public_url.startswith("https://"))

@@ -119,14 +119,20 @@ def servers_of(settings: Settings, connectors: Iterable[str] = ()) -> list[Serve
     """
     there = (*(spec.id for spec in settings.upstreams), *connectors)
     meta = frozenset(each.id for each in settings.connectors if each.tools is Tools.META).intersection(there)
-    everything = Server(MAIN, there, meta=meta)
+    everything = Server(MAIN, there, meta=meta, custom=True)
     return [everything, *(_server(spec, there, meta) for spec in settings.servers)]
 
 
 def _server(spec: ServerSpec, there: Collection[str], meta: frozenset[str]) -> Server:
     offered = tuple(id for id in spec.upstreams if id in there)
-    prefixed = spec.names is Names.PREFIXED
-    return Server(spec.id, offered, prefixed=prefixed, instructions=spec.instructions, meta=meta.intersection(offered))
+    return Server(
+        spec.id,
+        offered,
+        prefixed=spec.names is Names.PREFIXED,
+        instructions=spec.instructions,
+        meta=meta.intersection(offered),
+        custom=spec.custom,
+    )
 
 
 async def views_of(settings: Settings, principal: str) -> Mapping[str, View]:

@@ -15,6 +15,22 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
 
 
+class Called(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a tool that a user made calls, which was asked about after it: of the same subject in the same domain, on
+    ``owner``'s connection, with ``arguments`` and ``hashed`` as the tool made them. ``lenders`` and ``kinds`` are as in
+    ``Question``.
+    """
+
+    owner: str
+    object: str
+    action: str
+    tool: Facts = Facts()
+    lenders: tuple[str, ...] = ()
+    arguments: dict[str, str] = {}
+    hashed: dict[str, str] = {}
+    kinds: str = ""
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an entry does not say elsewhere about its decision, so that another policy can be asked the same.
 
@@ -23,7 +39,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``lenders`` were asked about after the subject, each for himself in ``main``. ``connection`` is what conditions
     could ask of the connection that was to serve (``id``, ``account``, ``label``, ``status``). ``cut`` says that object
     or name are not shown whole. ``key`` tells which key the hashes were made with, without telling the key; ``kinds``
-    and ``claim_kinds`` of what kind the hashed values are, a letter each (see ``masking.kinds``).
+    and ``claim_kinds`` of what kind the hashed values are, a letter each (see ``masking.kinds``). ``calls`` is what was
+    asked about besides, where a tool that a user made was used.
     """
 
     tool: Facts = Facts()
@@ -38,6 +55,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     kinds: str = ""
     claim_kinds: str = ""
+    calls: Called | None = None
 
 
 class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from gateway.audit.entry import Facts, Question
+from gateway.audit.entry import Called, Facts, Question
 from gateway.audit.masking import Hash, kinds, masked, masked_target
 from gateway.policy.terms import Chain, Tool
 
@@ -17,12 +17,21 @@ _SHORT: Final = 8
 
 
 def question_of(
-    chain: Chain, *, shown: str, hidden: Iterable[str], readable_claims: frozenset[str], hashed: Hash
+    chain: Chain,
+    *,
+    shown: str,
+    hidden: Iterable[str],
+    readable_claims: frozenset[str],
+    hashed: Hash,
+    readable: frozenset[str] = frozenset(),
 ) -> Question:
     """The question that ``chain`` (not empty) asked. ``shown`` is its object as the entry has it, ``hidden`` are the
-    pointers to the arguments that it hides.
+    pointers to the arguments that it hides; ``readable`` are the arguments that may be shown of another object, which
+    is called in the end.
     """
     first, context = chain[0], chain[0].context
+    own = [access for access in chain if access.object == first.object]
+    calls = _called(chain[len(own) :], readable, hashed)
     claims, hidden_claims = masked(context.claims, readable_claims, hashed) if context.claims else ({}, {})
     offset = context.env.get("offset")
     argument_kinds = kinds(context.args or {}, hidden)
@@ -32,13 +41,33 @@ def question_of(
         claims=claims,
         hashed_claims=hidden_claims,
         owner_roles=context.owner_roles,
-        lenders=tuple(access.subject for access in chain[1:]),
+        lenders=tuple(access.subject for access in own[1:]),
         connection={name: str(value) for name, value in context.connection.items()} if context.connection else {},
         offset=offset if isinstance(offset, int) else 0,
         cut=shown != first.object,
-        key=key_mark(hashed) if argument_kinds or hidden_claims else "",
+        key=key_mark(hashed) if argument_kinds or hidden_claims or (calls is not None and calls.hashed) else "",
         kinds=argument_kinds,
         claim_kinds=kinds(context.claims, hidden_claims),
+        calls=calls,
+    )
+
+
+def _called(chain: Chain, readable: frozenset[str], hashed: Hash) -> Called | None:
+    """What the rest of a chain asks about, if there is any."""
+    if not chain:
+        return None
+    first, context = chain[0], chain[0].context
+    args = context.args or {}
+    shown, hidden = masked(args, readable, hashed) if args else ({}, {})
+    return Called(
+        owner=first.owner,
+        object=first.object,
+        action=first.action,
+        tool=_facts(context.tool),
+        lenders=tuple(access.subject for access in chain[1:]),
+        arguments=shown,
+        hashed=hidden,
+        kinds=kinds(args, hidden),
     )
 
 

@@ -4,8 +4,8 @@ The forms of answers are those that clients of such servers know: one text that 
 ``message`` and ``nextSteps``. This file knows no tool by name.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -16,7 +16,8 @@ from gateway.manage.asking import Asker
 from gateway.mcp.cursors import Position
 from gateway.mcp.schema import Arguments
 from gateway.mcp.terms import Params
-from gateway.policy.terms import Json
+from gateway.policy.schema import Schema
+from gateway.policy.terms import NOTHING, Json
 
 FIRST: Final = -1
 """Their place in a list: before everything else."""
@@ -29,15 +30,23 @@ class Whose(StrEnum):
     ANY = "any"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Could:
     """A question that a call of the tool could ask, its arguments unknown: the tool is shown to whom one of them could
-    be allowed. ``object`` may end in ``*``: then something of it.
+    be allowed. ``object`` may end in ``*``: then something of it. ``known`` are the arguments that every such question
+    has (``{"operation": "delete"}``).
     """
 
     object: str
     action: str
     whose: Whose = Whose.ANY
+    known: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the arguments of the question are narrowed to."""
+        properties: Params = {name: {"const": value} for name, value in self.known.items()}
+        return Schema({"type": "object", "properties": properties, "required": list(self.known)})
 
 
 @dataclass(frozen=True, slots=True)

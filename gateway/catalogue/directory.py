@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Server:
     """An MCP server that this gateway offers. ``prefixed`` tools are called ``connector__tool``; those of the
-    connectors ``meta`` are reached through the meta tools alone.
+    connectors ``meta`` are reached through the meta tools alone. ``custom``: what users made is offered as well.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Server:
     prefixed: bool = True
     instructions: str = ""
     meta: frozenset[str] = frozenset()
+    custom: bool = False
 
 
 @dataclass(slots=True)
@@ -175,6 +176,7 @@ class Directory:
                 missing=missing,
                 meta=server.meta,
                 reserved=META_NAMES if server.meta else frozenset(),
+                custom=server.custom,
             )
         return view
 

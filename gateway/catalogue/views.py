@@ -7,6 +7,7 @@ and does not ask connectors anything.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from operator import attrgetter
 from typing import Final, TypeAlias
 from urllib.parse import quote
@@ -20,8 +21,10 @@ from gateway.mcp.names import climbs, object_name, public_names
 from gateway.mcp.repeating import Places, places
 from gateway.mcp.schema import Arguments
 from gateway.mcp.terms import Kind, Params
+from gateway.policy.mapping import ArgumentMapping
 from gateway.policy.schema import Schema
 from gateway.policy.terms import Json
+from gateway.records import CustomPrompt, CustomTool
 
 Source: TypeAlias = tuple[Connector, Catalogue | None]
 """A connector and what it offers; ``None`` when it has never said so."""
@@ -30,13 +33,15 @@ Found: TypeAlias = tuple[int, Connector, Item]
 """An item, its connector, and the place of that among those of the server."""
 
 _WITH_LISTS: Final = ("tools", "prompts", "resources")
+_MADE: Final = ("tools", "prompts")
 _WITHOUT: Final = ("completions", "logging")
 
 
 @dataclass(frozen=True)
 class Offer:
     """An item as one server offers it: ``name`` is what clients see, ``object`` what the policy sees, ``place`` the
-    number of its connector among those of the server.
+    number of its connector among those of the server. ``made`` is the record of what a user made, which calls
+    ``target`` if it is a tool; ``connector`` is then whatever answers in the end.
     """
 
     connector: Connector
@@ -44,11 +49,36 @@ class Offer:
     name: str
     object: str
     place: int = 0
+    made: CustomTool | CustomPrompt | None = None
+    target: "Target | None" = None
 
     @property
     def position(self) -> Position:
         """Where it stands in its list: by its connector's place, then by its own name."""
-        return self.place, self.item.name
+        if self.made is None:
+            return self.place, self.item.name
+        return self.place, f"{self.made.name} {sha256(self.made.owner.encode()).hexdigest()}"
+
+    @property
+    def owner(self) -> str:
+        """Who made it; ``""`` where no user did."""
+        return "" if self.made is None else self.made.owner
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """All that the policy is asked about when it is used: itself, and what it calls."""
+        return (self.object,) if self.target is None else (self.object, self.target.offer.object)
+
+    @cached_property
+    def mark(self) -> str:
+        """What tells that which a user made from all that was or will be made under this name: a tool that calls
+        another one, or calls it otherwise, has another mark. ``""`` where no user made it.
+        """
+        if self.made is None:
+            return ""
+        does = (self.made.handler, self.made.schema) if isinstance(self.made, CustomTool) else self.made
+        told = msgspec.json.encode((self.made.id, self.made.created_at, does), order="deterministic")
+        return sha256(told).hexdigest()
 
     @cached_property
     def definition(self) -> Params:
@@ -93,11 +123,20 @@ class Offer:
         return len(msgspec.json.encode(self.definition))
 
 
-@dataclass(frozen=True, weakref_slot=True, slots=True)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a tool that a user made calls, and how the arguments of a call become those of its own."""
+
+    offer: Offer
+    mapping: ArgumentMapping
+
+
+@dataclass(frozen=True, eq=False, weakref_slot=True, slots=True)
 class View:
     """All that a server offers to one principal, each list sorted by ``Offer.position``: so it has the same order
     whatever the servers behind us do. ``missing`` are connectors whose word is absent or old. ``behind`` are, by their
-    objects, the tools that are reached through the meta tools alone; they have no public names.
+    objects, the tools that are reached through the meta tools alone; they have no public names. ``tools`` are those and
+    the listed ones. ``custom`` tells whether the server has tools and prompts of its own and of its users, too.
     """
 
     sources: tuple[Source, ...]
@@ -105,6 +144,8 @@ class View:
     by_name: Mapping[tuple[Kind, str], Offer]
     missing: frozenset[str] = frozenset()
     behind: Mapping[str, Offer] = field(default_factory=dict)
+    tools: Mapping[str, Offer] = field(default_factory=dict)
+    custom: bool = False
 
     def find(self, kind: Kind, name: str) -> Offer | None:
         """The offer of a tool or prompt by its public name, of a resource by URI, of a template as it is written.
@@ -133,8 +174,11 @@ class View:
         """
         known = [catalogue.capabilities for _, catalogue in self.sources if catalogue is not None]
         unheard = len(known) < len(self.sources)
+        made = _MADE if self.custom else ()
         merged: Params = {
-            name: {"listChanged": True} for name in _WITH_LISTS if unheard or any(name in each for each in known)
+            name: {"listChanged": True}
+            for name in _WITH_LISTS
+            if unheard or name in made or any(name in each for each in known)
         }
         if isinstance(resources := merged.get("resources"), dict):
             resources["subscribe"] = unheard or any(_subscribes(each) for each in known)
@@ -159,6 +203,7 @@ def merge(
     missing: frozenset[str] = frozenset(),
     meta: frozenset[str] = frozenset(),
     reserved: frozenset[str] = frozenset(),
+    custom: bool = False,
 ) -> View:
     """The view over ``sources``, in their order. Of a URI that several offer, the first keeps it. The tools of the
     connectors ``meta`` stand behind; the names ``reserved`` are nobody's.
@@ -168,7 +213,9 @@ def merge(
     found[Kind.TOOL] = [each for each in found[Kind.TOOL] if each[1].id not in meta]
     listed = {kind: tuple(_offers(kind, found[kind], prefixed=prefixed, reserved=reserved)) for kind in Kind}
     by_name = {(kind, offer.name): offer for kind, offers in listed.items() for offer in offers}
-    return View(tuple(sources), listed, by_name, missing, {offer.object: offer for offer in map(_hidden, behind)})
+    hidden = {offer.object: offer for offer in map(_hidden, behind)}
+    tools = {offer.object: offer for offer in listed[Kind.TOOL]} | hidden
+    return View(tuple(sources), listed, by_name, missing, hidden, tools, custom)
 
 
 def literal_prefix(template: str) -> str:

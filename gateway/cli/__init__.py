@@ -15,8 +15,11 @@ from gateway.cli.output import Failure, failed
 from gateway.settings import SettingsError
 from gateway.store.base import Conflict, NotFound, Unavailable
 
-MODULES: Final = ("serve", "init", "users", "upstreams", "connectors", "connections", "vault", "policy")
+MODULES: Final = ("serve", "init", "users", "upstreams", "connectors", "connections", "vault", "import", "policy")
 """Each holds the command of its name. They are loaded when asked for: a small one need not wait for the web server."""
+
+ELSEWHERE: Final = {"import": ("importing", "import_")}
+"""Module and name of a command that Python cannot call so."""
 
 EXPECTED: Final = (ValueError, OSError, ImportError, Conflict, NotFound, Unavailable)
 """Their texts are written for the operator."""
@@ -50,7 +53,8 @@ class Commands(Clean):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in MODULES:
             return None
-        command: click.Command = getattr(import_module(f"gateway.cli.{cmd_name}"), cmd_name)
+        module, name = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        command: click.Command = getattr(import_module(f"gateway.cli.{module}"), name)
         return command
 
 

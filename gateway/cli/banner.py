@@ -3,6 +3,7 @@
 import json
 import shlex
 
+from gateway.letters import client_config
 from gateway.manage.users import IssuedKey
 from gateway.mcp.terms import MODERN_VERSIONS
 from gateway.settings import Settings
@@ -18,7 +19,7 @@ Created the administrator {issued.user} (MCP_ADMIN_EMAIL or [admin] email names 
 
 For the configuration of an MCP client:
 
-{_client_config(settings, key)}
+{client_config(settings, key)}
 
 To see what you may use:
 
@@ -32,11 +33,6 @@ def known_accounts(settings: Settings) -> str:
 {settings.name} at {settings.public_url}/mcp
 Keys were shown when they were made. To end one and make another: ostiary users reset-key EMAIL
 """
-
-
-def _client_config(settings: Settings, key: str) -> str:
-    server = {"type": "http", "url": f"{settings.public_url}/mcp", "headers": {"x-apikey": key}}
-    return json.dumps({"mcpServers": {settings.name: server}}, indent=2, ensure_ascii=False)
 
 
 def _curl(settings: Settings, key: str) -> str:

@@ -16,6 +16,7 @@ from gateway.cli.banner import known_accounts, new_admin
 from gateway.cli.operation import Given, operation
 from gateway.cli.output import Failure
 from gateway.cli.running import allow_many_files, leave_no_core, listen, run
+from gateway.letters import log_key
 from gateway.manage.users import bootstrap_admin
 from gateway.settings import Settings
 
@@ -42,6 +43,8 @@ async def _serve(settings: Settings, listening: socket.socket, *, aside: bool) -
     async with operation(settings, "users.bootstrap", "gateway/users", "manage", email=email) as desk:
         issued = await bootstrap_admin(desk.store, desk.ring, email, now=desk.now)
         click.echo(known_accounts(settings) if issued is None else new_admin(settings, issued), err=aside)
+        if issued is not None and settings.log_new_keys:
+            log_key(issued)
     gateway = Gateway(settings)
     gc.collect()
     gc.freeze()  # all that was imported stays, and no collection beside a call has to look into it again

@@ -79,7 +79,7 @@ def add(given: Given, *, email: str, name: str, roles: tuple[str, ...], days: in
                 desk.store, desk.ring, email, author=OPERATOR, now=desk.now, name=name, roles=roles, expires_at=ends
             )
             _show_key(issued, "added", as_json)
-            await _warn_of_unknown(roles, settings, desk.store)
+            await warn_of_unknown(roles, settings, desk.store)
             await _warn_of_never(email, roles, EVERYWHERE, desk)
 
     asyncio.run(work())
@@ -133,7 +133,7 @@ def give(given: Given, *, email: str, role: str, domain: str, days: int | None) 
         async with operation(settings, "users.give-role", "gateway/users", "manage", **entry) as desk:
             ends = _ends(desk, days)
             await give_role(desk.store, email, role, author=OPERATOR, now=desk.now, domain=domain, expires_at=ends)
-            await _warn_of_unknown((role,), settings, desk.store)
+            await warn_of_unknown((role,), settings, desk.store)
             await _warn_of_never(email, (role,), domain, desk)
 
     asyncio.run(work())
@@ -162,7 +162,7 @@ def _ends(desk: Desk, days: int | None) -> int | None:
     return None if days is None else desk.now + days * DAY_MS
 
 
-async def _warn_of_unknown(roles: Iterable[str], settings: Settings, store: Store) -> None:
+async def warn_of_unknown(roles: Iterable[str], settings: Settings, store: Store) -> None:
     """Tell of roles that the policy (before the first one is applied: its folder) and grants do not know."""
     in_force = await policy_in_force(store)
     bundle = in_force.bundle if in_force else read_folder(settings.policy_folder)

@@ -18,12 +18,13 @@ from gateway.connections.binding import binding_for, stranger
 from gateway.connections.flows import ENDS, STEP_MS, Flows
 from gateway.connections.found import Found, of_typed
 from gateway.connections.keeping import Keeping, ended_record
-from gateway.connections.means import Means, stored
+from gateway.connections.means import Means
 from gateway.connections.redirects import address_back, is_registered, link_uri
 from gateway.connections.rights import asked_for
 from gateway.connections.slips import Use, flow_of, new_id, new_slip
 from gateway.connections.terms import Asked, Ended, FlowRefused, Opened, Redirect, Started, Why
 from gateway.errors import InvalidArguments, Refusal, Unknown
+from gateway.manage.stored import stored
 from gateway.policy.terms import MAIN
 from gateway.records import Connected, Flow, Stage
 from gateway.settings import Binding

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from connectors.definition.platform import Platform
 from gateway.connections.fields import unconnectable
 from gateway.connections.known import Connections
-from gateway.connections.means import stored
 from gateway.manage.loans import Loan, loans_of
+from gateway.manage.stored import stored
 from gateway.records import Connected
 from gateway.store.base import Store
 

@@ -3,25 +3,20 @@
 This file does nothing itself.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 from connectors.base import Credential, Secret
 from connectors.definition.platform import Platform
 from connectors.oauth.terms import Client, Code, Tokens
-from gateway import errors
 from gateway.connections.known import Connections
 from gateway.connections.redirects import callback_uri
 from gateway.connections.slips import Slips
 from gateway.records import Connected, Flow
 from gateway.settings import ConnectionSettings
-from gateway.store.base import Store, Unavailable
+from gateway.store.base import Store
 from gateway.vault import Vault
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Account(Protocol):
@@ -71,16 +66,3 @@ class Means:
     def client(self, platform: Platform, tenant: str) -> Client:
         """What the platform knows us as, for a flow of that tenant."""
         return Client(platform.client_id, platform.client_secret, callback_uri(self.public_url, tenant, platform.id))
-
-
-def stored(step: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """``step``, in which a store that does not answer is a refusal."""
-
-    @wraps(step)
-    async def taken(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await step(*args, **kwargs)
-        except Unavailable as down:
-            raise errors.Unavailable("the store does not answer now; try again later", detail=str(down)) from down
-
-    return taken

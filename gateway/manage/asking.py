@@ -4,7 +4,7 @@ Every operation is one function of this package that takes an ``Asker`` and asks
 page of one operation call the same function. Nothing here decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,37 @@ class Operation:
     domain: str = MAIN
 
 
+@dataclass(frozen=True, slots=True)
+class VisibleTool:
+    """One tool that its subject sees on ``main``. ``id`` is how records name it (``ann@example.com:report``,
+    ``slack:send_message``, ``system:list-tools``), ``name`` how clients do; ``owner`` made it (``""``: no user did).
+    ``object`` and ``action`` are what a call of it asks about (``""``: a tool of the gateway itself asks for itself).
+    Where it is ``hidden``, his own lists leave it out.
+    """
+
+    id: str
+    name: str
+    title: str
+    description: str
+    owner: str
+    object: str
+    action: str
+    always_visible: bool
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VisiblePrompt:
+    """The same of a prompt; ``arguments`` are as a list shows them."""
+
+    id: str
+    name: str
+    title: str
+    description: str
+    owner: str
+    arguments: tuple[Json, ...]
+
+
 class Asker(Protocol):
     """One subject at the door: whom he is proven to be, and what he may. It stands in one snapshot."""
 
@@ -46,6 +77,12 @@ class Asker(Protocol):
 
     def may(self, operation: Operation) -> bool:
         """Whether he may: for cutting a list to what he may see."""
+
+    async def visible_tools(self) -> Sequence[VisibleTool]:
+        """Every tool that he sees on ``main``, in the order of its list, the hidden ones too."""
+
+    async def visible_prompts(self) -> Sequence[VisiblePrompt]:
+        """Every prompt that he sees on ``main``, in the order of its list."""
 
 
 def now_of(asker: Asker) -> int:

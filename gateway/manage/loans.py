@@ -17,12 +17,14 @@ from gateway.analysis.inventory import Inventory
 from gateway.errors import InvalidArguments
 from gateway.identity import normal_email
 from gateway.manage.granting import grant_refusal
+from gateway.manage.stored import drop_grant, grants_below, put_grant
 from gateway.policy.condition_values import quoted
 from gateway.policy.engine import Policy, grant_rows
+from gateway.policy.rows import link_sentences
 from gateway.policy.spelling import read_name, spelled_name
 from gateway.policy.terms import MAIN, Effect, Json, Subject
 from gateway.records import Connected, Grant
-from gateway.store.base import Conflict, NotFound, Store
+from gateway.store.base import NotFound, Store
 
 LOAN: Final = "loan"
 """The ``kind`` of a grant that lends a connection, and how its id begins."""
@@ -34,10 +36,11 @@ MOST_TOOLS: Final = 200
 _APART: Final = "/"
 """Stands between the names of tools in the note of a grant; no spelled name holds it."""
 
+_USER: Final = "user:"
+_ROLE: Final = "role:"
+
 _ENOUGH: Final = 24
 """Digits of a hash that tell borrowers apart."""
-
-_PAGE: Final = 100
 
 
 class Level(StrEnum):
@@ -49,7 +52,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be lent: ``tools`` by their own names, for so many ``days``, to an account of the gateway."""
+    """What is to be lent: ``tools`` by their own names, for so many ``days``, to an account of the gateway or to a role
+    (``role:NAME``).
+    """
 
     to: str
     level: Level
@@ -58,8 +63,8 @@ class Wish:
 
     @property
     def borrower(self) -> str:
-        """The subject."""
-        return f"user:{self.to}"
+        """The subject, or the role."""
+        return self.to if self.to.startswith(_ROLE) else f"user:{self.to}"
 
     @property
     def args(self) -> Mapping[str, Json]:
@@ -69,7 +74,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A loan as it stands; ``borrower`` is a subject, times are in ms since the epoch."""
+    """A loan as it stands; ``borrower`` is a subject or a role, times are in ms since the epoch."""
 
     id: str
     connection: str
@@ -82,11 +87,8 @@ class Loan:
 
 def wish(to: str, level: str, tools: Sequence[str], days: int, *, lender: str) -> Wish:
     """A wish that can be had. Raises ``InvalidArguments`` with a sentence."""
-    try:
-        email = normal_email(to.removeprefix("user:"))
-    except ValueError as error:
-        raise InvalidArguments(f"`to`: {error}") from None
-    if f"user:{email}" == lender:
+    name = recipient(to)
+    if name == lender:
         raise InvalidArguments("`to`: the connection is yours already; name somebody else")
     if level not in tuple(Level):
         raise InvalidArguments("`level` is not one of `read`, `write`")
@@ -95,7 +97,19 @@ def wish(to: str, level: str, tools: Sequence[str], days: int, *, lender: str) -
     named = tuple(dict.fromkeys(tools))
     if not 1 <= len(named) <= MOST_TOOLS:
         raise InvalidArguments(f"`tools`: name 1 to {MOST_TOOLS} of them")
-    return Wish(email, Level(level), named, days)
+    return Wish(name.removeprefix(_USER), Level(level), named, days)
+
+
+def recipient(to: str) -> str:
+    """The subject or role that ``to`` names, an e-mail address or ``role:NAME``. Raises ``InvalidArguments``."""
+    if to.startswith(_ROLE):
+        if sentences := link_sentences((to, to, MAIN)):
+            raise InvalidArguments(f"`to`: {sentences[0]}")
+        return to
+    try:
+        return f"{_USER}{normal_email(to.removeprefix(_USER))}"
+    except ValueError as error:
+        raise InvalidArguments(f"`to`: {error}") from None
 
 
 def objects(connector: str, wish: Wish) -> tuple[str, ...]:
@@ -110,23 +124,31 @@ async def lend(
     """Lend a connection of ``maker``; a loan of it to the same person is replaced. Raises ``InvalidArguments`` where
     the grant may not stand.
     """
-    grant = Grant(
-        id=_beginning(connected.id) + sha256(wish.borrower.encode()).hexdigest()[:_ENOUGH],
-        kind=LOAN,
-        row=_row(connected, wish),
-        made_by=maker.name,
-        created_at=now,
-        expires_at=now + wish.days * DAY_MS,
-        note=_APART.join(spelled_name(each) for each in wish.tools),
-    )
+    grant = loan_grant(connected, wish, made_by=maker.name, now=now)
     if refusal := grant_refusal(policy, maker, grant_rows(grant), env=env, people=people, now=now):
         raise InvalidArguments(f"this cannot be lent: {refusal}")
-    return loan_of(await _put(store, grant))
+    return loan_of(await put_grant(store, grant))
+
+
+def loan_grant(connected: Connected, wish: Wish, *, made_by: str, now: int, apart: str = "") -> Grant:
+    """The row of a loan. There is one of each connection to each borrower, and beside it others that are kept
+    ``apart``: one for each such text.
+    """
+    told = f"{wish.borrower}{_APART}{apart}" if apart else wish.borrower
+    return Grant(
+        id=_beginning(connected.id) + sha256(told.encode()).hexdigest()[:_ENOUGH],
+        kind=LOAN,
+        row=_row(connected, wish.borrower, wish.level, wish.tools),
+        made_by=made_by,
+        created_at=now,
+        expires_at=now + wish.days * DAY_MS,
+        note=_note(wish.tools),
+    )
 
 
 async def loans_of(store: Store, connection: str, now: int) -> tuple[Loan, ...]:
     """The loans of a connection that have not ended, in no order that means anything."""
-    grants = await _grants(store, connection)
+    grants = await grants_below(store, _beginning(connection))
     return tuple(loan_of(each) for each in grants if each.expires_at is None or now < each.expires_at)
 
 
@@ -139,11 +161,24 @@ async def end_loan(store: Store, connection: str, loan: str) -> None:
 
 async def end_loans(store: Store, connection: str) -> None:
     """End whatever was lent of a connection that is no more."""
-    for each in await _grants(store, connection):
-        try:
-            await store.grants.remove(each.id)
-        except NotFound:
-            continue
+    for each in await grants_below(store, _beginning(connection)):
+        await drop_grant(store, each.id)
+
+
+async def end_tool(store: Store, connected: Connected, borrower: str, tool: str) -> int:
+    """Take one tool out of whatever is lent of a connection to ``borrower``; how many loans it was in. The rest of
+    each stays as it is. Raises ``InvalidArguments`` where one was changed meanwhile.
+    """
+    lent = [each for each in await grants_below(store, _beginning(connected.id)) if each.row[0] == borrower]
+    having = [each for each in lent if tool in loan_of(each).tools]
+    for each in having:
+        loan = loan_of(each)
+        if kept := tuple(name for name in loan.tools if name != tool):
+            row = _row(connected, borrower, loan.level, kept)
+            await put_grant(store, structs.replace(each, row=row, note=_note(kept)))
+        else:
+            await drop_grant(store, each.id)
+    return len(having)
 
 
 def loan_of(grant: Grant) -> Loan:
@@ -153,32 +188,16 @@ def loan_of(grant: Grant) -> Loan:
     return Loan(grant.id, connection, grant.row[0], Level(grant.row[4]), tools, grant.created_at, grant.expires_at)
 
 
-def _row(connected: Connected, wish: Wish) -> tuple[str, ...]:
-    named = ", ".join(quoted(each) for each in wish.tools)
+def _note(tools: Sequence[str]) -> str:
+    return _APART.join(spelled_name(each) for each in tools)
+
+
+def _row(connected: Connected, borrower: str, level: Level, tools: Sequence[str]) -> tuple[str, ...]:
+    named = ", ".join(quoted(each) for each in tools)
     when = f"connection.id == {quoted(connected.id)} and tool.name in [{named}]"
     object = f"{connected.connector}/*"
-    return (wish.borrower, MAIN, connected.owner, object, wish.level.value, when, Effect.ALLOW.value)
+    return (borrower, MAIN, connected.owner, object, level.value, when, Effect.ALLOW.value)
 
 
 def _beginning(connection: str) -> str:
     return f"{LOAN}-{connection}-"
-
-
-async def _grants(store: Store, connection: str) -> list[Grant]:
-    beginning = _beginning(connection)
-    found: list[Grant] = []
-    after = beginning
-    while page := [each for each in await store.grants.page(after, _PAGE) if each.id.startswith(beginning)]:
-        found.extend(page)
-        after = page[-1].id
-    return found
-
-
-async def _put(store: Store, grant: Grant) -> Grant:
-    known = await store.grants.get(grant.id)
-    try:
-        if known is None:
-            return await store.grants.add(grant)
-        return await store.grants.replace(structs.replace(grant, rev=known.rev))
-    except (Conflict, NotFound):
-        raise InvalidArguments("this loan was changed at the same moment; look at it and try again") from None

@@ -4,18 +4,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.identity import KeyRing
+from gateway.manage.letters import Letters, no_letters
 from gateway.snapshot import Snapshot
 from gateway.store.base import Store, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """``snapshot`` is what is in force now; ``catch_up`` makes this process follow what was just written."""
+    """``snapshot`` is what is in force now; ``catch_up`` makes this process follow what was just written, ``letters``
+    tells users of their keys.
+    """
 
     store: Store
     ring: KeyRing
     snapshot: Callable[[], Snapshot]
     catch_up: Callable[[], Awaitable[None]]
+    letters: Letters = no_letters
 
     async def followed(self) -> None:
         """Follow what was written, so that the very next request of this process is judged by it."""

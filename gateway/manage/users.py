@@ -4,28 +4,28 @@ Nothing here asks who may do it, and nothing leaves an audit entry: both belong 
 the operation came. Every change binds elsewhere as soon as the followers have seen it.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
 
 from msgspec import structs
 
 from connectors.base import Secret
 from gateway.identity import PREFIX_LENGTH, KeyRing, new_key, normal_email
+from gateway.manage.remains import Remains, clear, every, read_through, remove_all, remove_if_there
 from gateway.policy.rows import link_sentences
-from gateway.records import ApiKey, Connected, Flow, Grant, User
-from gateway.store.base import Conflict, NotFound, Records, Store
-
-R = TypeVar("R", User, ApiKey, Grant, Connected, Flow)
+from gateway.records import ApiKey, Grant, User
+from gateway.store.base import Conflict, NotFound, Store
 
 ROLE: Final = "role"
 """The ``kind`` of a grant that gives a role; its row is (``user:EMAIL``, ``role:NAME``, domain)."""
 
 EVERYWHERE: Final = "*"
+MOST_NAME: Final = 200
+"""Characters of the name of a person."""
+
 ADMIN_ROLES: Final = ("admin", "security")
 """What the first account gets: administration of people, and of the policy itself."""
-
-PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,23 @@ async def add_user(
     name: str = "",
     roles: Iterable[str] = (),
     expires_at: int | None = None,
+    remains: Remains | None = None,
 ) -> IssuedKey:
-    """A new account with its roles (everywhere) and its first key.
+    """A new account with its roles (everywhere) and its first key. ``remains`` are what an earlier one left under its
+    address; without them the store is read through.
 
     The account's own record comes last: before it, neither key nor roles count, so an attempt that broke off
     can be repeated. Raises ``Conflict`` when there is one already, ``ValueError`` with a sentence.
     """
     id = normal_email(email)
-    rows = [_role_row(id, role, EVERYWHERE) for role in roles]
-    user = User(id=id, name=_display_name(name), created_at=now)
+    grants = [role_grant(id, role, author=author, now=now) for role in roles]
+    user = User(id=id, name=display_name(name), created_at=now)
     if await store.users.get(id) is not None:
         raise Conflict(f"there is a user `{id}` already")
-    await _sweep_grants(store, id)
-    await _sweep_connections(store, id)
-    for row in rows:
-        grant = Grant(id=_role_id(row), kind=ROLE, row=row, made_by=author, created_at=now)
-        await _add_if_absent(store, grant)
+    left = await read_through(store, id) if remains is None else remains
+    await clear(store, replace(left, keys=()))  # an old key does not count; a new one is of another node that is first
+    for grant in grants:
+        await _keep(store, grant)
     issued, record = _issue(ring, user, now, expires_at)
     await store.keys.add(record)
     try:
@@ -96,11 +97,11 @@ async def list_users(store: Store) -> list[Account]:
     """Every account, in order of address."""
     roles: dict[str, list[Role]] = {}
     keys: dict[str, list[ApiKey]] = {}
-    async for grant in _all(store.grants):
+    async for grant in every(store.grants):
         if grant.kind == ROLE:
             role = Role(grant.row[1].removeprefix("role:"), grant.row[2], grant.expires_at)
             roles.setdefault(grant.row[0].removeprefix("user:"), []).append(role)
-    async for key in _all(store.keys):
+    async for key in every(store.keys):
         keys.setdefault(key.user, []).append(key)
     return [
         Account(
@@ -108,31 +109,40 @@ async def list_users(store: Store) -> list[Account]:
             tuple(roles.get(user.id, ())),
             tuple(key for key in keys.get(user.id, ()) if key.created_at >= user.created_at),
         )
-        async for user in _all(store.users)
+        async for user in every(store.users)
     ]
 
 
-async def reset_key(store: Store, ring: KeyRing, email: str, *, now: int, expires_at: int | None = None) -> IssuedKey:
-    """A new key for an account whose keys so far end here. Raises ``NotFound``."""
+async def reset_key(
+    store: Store,
+    ring: KeyRing,
+    email: str,
+    *,
+    now: int,
+    expires_at: int | None = None,
+    keys: Iterable[str] | None = None,
+) -> IssuedKey:
+    """A new key for an account whose keys so far end here; ``keys`` are their ids, without them the store is read
+    through. Raises ``NotFound``.
+    """
     user = await _user(store, email)
-    await _end_keys(store, user.id)
+    if keys is None:
+        keys = [key.id async for key in every(store.keys) if key.user == user.id]
+    await remove_all(store.keys, keys)
     issued, record = _issue(ring, user, now, expires_at)
     await store.keys.add(record)
     return issued
 
 
 async def delete_user(store: Store, email: str) -> None:
-    """End an account, its keys and connections, and the grants to it or from what is its own.
+    """End an account with everything of its own and every grant that names it.
 
     Platforms are not told of connections that are removed so. The account goes first, which ends everything at once;
     repeating a deletion that broke off clears the rest. Raises ``NotFound`` when nothing was there.
     """
     id = normal_email(email)
-    found = await _remove_if_there(store.users, id)
-    found = await _end_keys(store, id) or found
-    found = await _sweep_grants(store, id) or found
-    found = await _sweep_connections(store, id) or found
-    if not found:
+    found = await remove_if_there(store.users, id)
+    if not (await clear(store, await read_through(store, id)) or found):
         raise _no_user(id)
 
 
@@ -148,19 +158,13 @@ async def give_role(
 ) -> None:
     """Give an account a role in a domain; the last giving counts. Raises ``NotFound``, ``ValueError``."""
     user = await _user(store, email)
-    row = _role_row(user.id, role, domain)
-    grant = Grant(id=_role_id(row), kind=ROLE, row=row, made_by=author, created_at=now, expires_at=expires_at)
-    if await _add_if_absent(store, grant):
-        return
-    known = await store.grants.get(grant.id)
-    if known is not None and known.expires_at != expires_at:
-        await store.grants.replace(structs.replace(grant, rev=known.rev))
+    await _keep(store, role_grant(user.id, role, author=author, now=now, domain=domain, expires_at=expires_at))
 
 
 async def withdraw_role(store: Store, email: str, role: str, *, domain: str = EVERYWHERE) -> None:
     """Take a role back that was given in this very domain. Raises ``NotFound``, ``ValueError``."""
     row = _role_row(normal_email(email), role, domain)
-    if not await _remove_if_there(store.grants, _role_id(row)):
+    if not await remove_if_there(store.grants, _role_id(row)):
         raise NotFound(f"`{row[0]}` was not given `{row[1]}` in `{domain}`; a role from a policy file ends there")
 
 
@@ -174,18 +178,41 @@ async def bootstrap_admin(store: Store, ring: KeyRing, email: str, *, now: int) 
         return None  # another node was first
 
 
-def _issue(ring: KeyRing, user: User, now: int, expires_at: int | None) -> tuple[IssuedKey, ApiKey]:
-    text = new_key()
-    prefix = text[:PREFIX_LENGTH]
-    record = ApiKey(
+def role_grant(
+    email: str, role: str, *, author: str, now: int, domain: str = EVERYWHERE, expires_at: int | None = None
+) -> Grant:
+    """The one grant that gives ``role`` (with or without ``role:``) to the account ``email``, which is normal. Raises
+    ``ValueError``.
+    """
+    row = _role_row(email, role, domain)
+    return Grant(id=_role_id(row), kind=ROLE, row=row, made_by=author, created_at=now, expires_at=expires_at)
+
+
+def key_record(ring: KeyRing, key: Secret, user: User, *, now: int, expires_at: int | None = None) -> ApiKey:
+    """What is stored of a key of ``user``."""
+    text = key.reveal()
+    return ApiKey(
         id=ring.hash(text),
         secret_id=ring.current,
         user=user.id,
-        prefix=prefix,
+        prefix=text[:PREFIX_LENGTH],
         created_at=max(now, user.created_at),  # a key older than its account does not count
         expires_at=expires_at,
     )
-    return IssuedKey(user.id, Secret(text), prefix, expires_at), record
+
+
+def display_name(text: str) -> str:
+    """``text`` as the name of a person. Raises ``ValueError`` with a sentence."""
+    plain = text.strip()
+    if len(plain) > MOST_NAME or not plain.isprintable():
+        raise ValueError(f"a name has at most {MOST_NAME} characters, all of them printable")
+    return plain
+
+
+def _issue(ring: KeyRing, user: User, now: int, expires_at: int | None) -> tuple[IssuedKey, ApiKey]:
+    key = Secret(new_key())
+    record = key_record(ring, key, user, now=now, expires_at=expires_at)
+    return IssuedKey(user.id, key, record.prefix, expires_at), record
 
 
 def _role_row(email: str, role: str, domain: str) -> tuple[str, str, str]:
@@ -202,13 +229,6 @@ def _role_id(row: tuple[str, str, str]) -> str:
     return f"{role}/{domain}/{member.removeprefix('user:')}"
 
 
-def _display_name(name: str) -> str:
-    plain = name.strip()
-    if len(plain) > 200 or not plain.isprintable():
-        raise ValueError("a name has at most 200 characters, all of them printable")
-    return plain
-
-
 async def _user(store: Store, email: str) -> User:
     id = normal_email(email)
     user = await store.users.get(id)
@@ -221,48 +241,11 @@ def _no_user(id: str) -> NotFound:
     return NotFound(f"there is no user `{id}`")
 
 
-async def _end_keys(store: Store, user: str) -> bool:
-    ended = [key.id async for key in _all(store.keys) if key.user == user]
-    return any([await _remove_if_there(store.keys, id) for id in ended])
-
-
-async def _sweep_grants(store: Store, user: str) -> bool:
-    """Remove every grant that names the account: a later one under its address must not inherit."""
-    name = f"user:{user}"
-    named = [grant.id async for grant in _all(store.grants) if name in grant.row[:3]]
-    return any([await _remove_if_there(store.grants, id) for id in named])
-
-
-async def _sweep_connections(store: Store, user: str) -> bool:
-    """Remove every connection of the account, and every flow that would make one: a later account under its address
-    must not inherit.
-    """
-    name = f"user:{user}"
-    flows = [flow.id async for flow in _all(store.flows) if name in (flow.owner, flow.by)]
-    held = [each.id async for each in _all(store.connections) if each.owner == name]
-    gone = [await _remove_if_there(store.flows, id) for id in flows]
-    return any([*gone, *[await _remove_if_there(store.connections, id) for id in held]])
-
-
-async def _add_if_absent(store: Store, grant: Grant) -> bool:
+async def _keep(store: Store, grant: Grant) -> None:
+    """Keep ``grant``; one that says the same stays."""
     try:
         await store.grants.add(grant)
     except Conflict:
-        return False
-    return True
-
-
-async def _remove_if_there(records: Records[R], id: str) -> bool:
-    try:
-        await records.remove(id)
-    except NotFound:
-        return False
-    return True
-
-
-async def _all(records: Records[R]) -> AsyncIterator[R]:
-    after = ""
-    while page := await records.page(after, PAGE):
-        for record in page:
-            yield record
-        after = page[-1].id
+        known = await store.grants.get(grant.id)
+        if known is not None and known.expires_at != grant.expires_at:
+            await store.grants.replace(structs.replace(grant, rev=known.rev))

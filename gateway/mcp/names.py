@@ -87,7 +87,7 @@ def public_names(items: Sequence[Named], *, prefixed: bool, reserved: frozenset[
     """
     digits = dict.fromkeys(items, 0)
     if prefixed:
-        digits = {item: 0 if _is_good(JOINT.join(item)) else HASHES[0] for item in digits}
+        digits = {item: 0 if is_plain(JOINT.join(item)) else HASHES[0] for item in digits}
     elif reserved:
         digits = {item: HASHES[0] if item[1] in reserved else 0 for item in digits}
     takers: dict[str, list[Named]] = {}
@@ -106,17 +106,21 @@ def public_names(items: Sequence[Named], *, prefixed: bool, reserved: frozenset[
     return [public[item] for item in items]
 
 
-def _public(item: Named, digits: int, *, prefixed: bool) -> str:
-    name = JOINT.join(item) if prefixed else item[1]
-    if digits == 0:
-        return name
+def suffixed(item: Named, name: str, digits: int = HASHES[0]) -> str:
+    """A readable part of ``name`` with digits of the hash of ``item``, which tell it from others of that name."""
     stem = _BAD_SIGN.sub("_", name)[: MAX_NAME - 2 - digits]
     digest = sha256("\0".join(item).encode(errors="surrogatepass")).hexdigest()
     return f"{stem}--{digest[:digits]}"
 
 
-def _is_good(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Whether ``name`` is one that clients take, and could not be taken for a suffixed one."""
     return _GOOD.fullmatch(name) is not None and _HASHED.fullmatch(name) is None
+
+
+def _public(item: Named, digits: int, *, prefixed: bool) -> str:
+    name = JOINT.join(item) if prefixed else item[1]
+    return suffixed(item, name, digits) if digits else name
 
 
 def _parted(same: list[Named], digits: dict[Named, int]) -> tuple[list[Named], list[Named]]:

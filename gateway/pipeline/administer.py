@@ -4,26 +4,30 @@ The tool, the route and the page of one operation ask the same question. This fi
 does nothing but judge; what is done stands in ``gateway/manage`` and beside the records concerned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.identity import Identities
-from gateway.manage.asking import Operation
+from gateway.manage.asking import Operation, VisiblePrompt, VisibleTool
 from gateway.pipeline import answers
 from gateway.pipeline.chain import CONNECT, operation_chain
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.passage import Passage
+from gateway.pipeline.shown import Shown
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Chain, Json, Subject
 
 
 @dataclass(slots=True)
 class Asking:
-    """The ``Asker`` of one passage. ``asked`` tells whether anything was asked: what acts without asking is a fault."""
+    """The ``Asker`` of one passage; ``look`` gives what he sees of the main server. ``asked`` tells whether anything
+    was asked: what acts without asking is a fault.
+    """
 
     judge: Judge
     passage: Passage
     identities: Identities
+    look: Callable[[Judge, Identities], Awaitable[Shown]]
     asked: bool = field(default=False)
 
     @property
@@ -45,6 +49,12 @@ class Asking:
     def may(self, operation: Operation) -> bool:
         self.asked = True
         return allowed(operation, self.judge)
+
+    async def visible_tools(self) -> tuple[VisibleTool, ...]:
+        return (await self.look(self.judge, self.identities)).tools()
+
+    async def visible_prompts(self) -> tuple[VisiblePrompt, ...]:
+        return (await self.look(self.judge, self.identities)).prompts()
 
 
 def allow(operation: Operation, judge: Judge, passage: Passage) -> None:

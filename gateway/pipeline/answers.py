@@ -64,6 +64,16 @@ def is_told_as_result(call: Call, refusal: Refusal) -> bool:
     return calls_a_tool and isinstance(refusal, TOLD_AS_RESULT) and not isinstance(refusal, ConnectFirst)
 
 
+def of_our_own(refusal: Refusal) -> Refusal:
+    """A refusal by a tool of the gateway itself, as clients of such tools know it. What is unknown was named by a
+    model, so it is told where models read.
+    """
+    told = UnknownAction(refusal.text, detail=refusal.detail) if isinstance(refusal, Unknown) else refusal
+    if isinstance(told, TOLD_AS_RESULT):
+        told.text = f"Error: {told.text}"
+    return told
+
+
 def as_result(refusal: Refusal) -> Params:
     """A refused ``tools/call`` as its result (MCP 2025-11-25, tools, error handling)."""
     text = f"{refusal.text} (reference {refusal.reference})"

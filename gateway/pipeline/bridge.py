@@ -248,6 +248,7 @@ def claim_of(way: Way, offer: Offer, method: str, account: Account) -> Claim:
         target=way.call.target,
         digest=digest(way.request.params),
         credential=account.id,
+        mark=offer.mark,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.base import Item
+from gateway.policy.mapping import ArgumentMapping
 from gateway.policy.spelling import read_name
 from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Access, Chain, Context, Json, Subject, Tool
 
@@ -28,15 +29,22 @@ def chain_of(
     env: Mapping[str, Json],
     connection: Mapping[str, Json] = NOTHING,
     server_owner: str = "",
+    mapping: ArgumentMapping | None = None,
 ) -> Chain:
     """The chain of one use of ``item`` on ``owner``'s connection; ``args`` is ``None`` where they are unknown, and
-    ``connection`` what conditions may ask of that connection.
+    ``connection`` what conditions may ask of that connection. Unknown arguments may be made of others, by ``mapping``.
 
     First the caller, in the domain of the URL. Then the lender, when the connection is another's, and the
     owner of the server, when it has one: each for himself, in ``main``. Servers from operator files have none.
     """
     caller = Context(
-        args=args, claims=subject.claims, groups=subject.groups, tool=item.facts, env=env, connection=connection
+        args=args,
+        claims=subject.claims,
+        groups=subject.groups,
+        tool=item.facts,
+        env=env,
+        connection=connection,
+        mapping=mapping,
     )
     first = Access(subject.name, domain, owner, object, item.level, caller)
     return _with_lenders(first, server_owner)
@@ -49,12 +57,12 @@ def operation_chain(
     *,
     domain: str,
     owner: str,
-    args: Mapping[str, Json],
+    args: Mapping[str, Json] | None,
     env: Mapping[str, Json],
     owner_roles: tuple[str, ...] | None = None,
 ) -> Chain:
     """What has to be allowed for an administrative operation on ``owner``'s record: one access, but for connecting an
-    account, which is asked as a use is.
+    account, which is asked as a use is. ``args`` is ``None`` where they are unknown.
     """
     facts = facts_of(object)
     caller = Context(
@@ -69,6 +77,11 @@ def facts_of(object: str) -> Tool:
     connector, _, name = object.partition("/")
     used = connector != GATEWAY
     return Tool(connector, read_name(name), destructive=used, open_world=used)
+
+
+def sent_of(chain: Chain) -> Mapping[str, Json]:
+    """The arguments that what is called in the end gets: the very ones that the last access asks about."""
+    return chain[-1].context.args or NOTHING
 
 
 def inspection(subject: Subject, env: Mapping[str, Json]) -> Chain:
@@ -89,7 +102,14 @@ def _with_lenders(first: Access, server_owner: str = "") -> Chain:
     if not (lender or server_owner):
         return (first,)
     known = first.context
-    absent = Context(args=known.args, groups=None, tool=known.tool, env=known.env, connection=known.connection)
+    absent = Context(
+        args=known.args,
+        groups=None,
+        tool=known.tool,
+        env=known.env,
+        connection=known.connection,
+        mapping=known.mapping,
+    )
     return (
         first,
         *(

@@ -7,12 +7,14 @@ because they come before everything that could be probed; the others, and why th
 ``steps.py``. This file knows no transport and no database.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final, TypeVar
 
 from connectors.base import Caller, Change, Event, UpstreamError
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
+from gateway.builtins.terms import Builtin
 from gateway.catalogue import Directory
 from gateway.errors import Malformed, Refusal, Unavailable
 from gateway.follower import now_ms
@@ -25,15 +27,17 @@ from gateway.pipeline.administer import Asking, allow, allowed
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.connecting import Connecting, Linker
+from gateway.pipeline.custom import NO_TARGETS, Targets
 from gateway.pipeline.entrance import Entrance, Following
-from gateway.pipeline.news import Judges, News, list_changed, turned, updated
+from gateway.pipeline.news import Judges, News, Sights, list_changed, turned, updated
 from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
 from gateway.pipeline.steps import Steps
 from gateway.pipeline.way import Way
-from gateway.policy.terms import MAIN, Subject
+from gateway.policy.terms import MAIN, SYSTEM, Subject
 from gateway.policy.turn import Difference
 from gateway.shadow import Shadow
+from gateway.snapshot import Snapshot
 
 __all__ = ["Origin", "Pipeline"]
 
@@ -46,8 +50,9 @@ T = TypeVar("T")
 
 
 class Pipeline:
-    """``linker`` connects accounts (``None``: nobody does), ``bounds`` are those of one page of a list; what else it is
-    made with, ``entrance.py`` explains.
+    """``builtins`` are the gateway's own tools, ``targets`` knows what those of users call. ``linker`` connects
+    accounts (``None``: nobody does), ``bounds`` are those of one page of a list; what else it is made with,
+    ``entrance.py`` explains.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Pipeline:
         bridge: Bridge,
         server_info: Params,
         stale_after: float,
+        builtins: Iterable[Builtin] = (),
+        targets: Targets = NO_TARGETS,
         linker: Linker | None = None,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
@@ -84,7 +91,16 @@ class Pipeline:
         self._follower = follower
         self._directory = directory
         self._connecting = Connecting(bridge, linker)
-        self._steps = Steps(directory, buckets, bridge, self._connecting, server_info=server_info, bounds=bounds)
+        self._steps = Steps(
+            directory,
+            buckets,
+            bridge,
+            self._connecting,
+            builtins=builtins,
+            targets=targets,
+            server_info=server_info,
+            bounds=bounds,
+        )
 
     def identify(self, offered: str | None) -> Subject:
         """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
@@ -93,6 +109,12 @@ class Pipeline:
     async def close(self) -> None:
         """End what is waited for in the background."""
         await self._connecting.close()
+
+    def acts(self, task: "asyncio.Task[object]") -> bool:
+        """Whether a tool of the gateway itself is under way in ``task``: whoever called it is still to hear of it, even
+        if it ended the very credential by which he did.
+        """
+        return self._steps.acts(task)
 
     @property
     def version(self) -> str:
@@ -180,7 +202,7 @@ class Pipeline:
         with self._entrance.recorded(passage):
             judge = self._entrance.admit(passage)
             self._entrance.count(judge, passage)
-            asking = Asking(judge, passage, self._entrance.snapshot.identities)
+            asking = Asking(judge, passage, self._entrance.snapshot.identities, self._steps.look)
             result = await act(asking)
             if not asking.asked:
                 raise RuntimeError(f"`{method}` acted without asking")
@@ -227,7 +249,8 @@ class Pipeline:
             return updated(change, judge, view)
         former = self._directory.former(domain, subject.name)
         views = (view,) if former is None else (view, former)
-        return await (breath or Breath()).work(list_changed(change, judge, views))
+        shown = [self._steps.shown(judge, snapshot.identities, each) for each in views]
+        return await (breath or Breath()).work(list_changed(change, shown))
 
     async def turned(
         self,
@@ -235,27 +258,34 @@ class Pipeline:
         subject: Subject,
         domain: str,
         *,
+        former: Snapshot | None = None,
         address: str = "",
         followed: Collection[str] = (),
         breath: Breath | None = None,
     ) -> News:
-        """What another policy means for ``subject`` on one server, who follows the resources ``followed``. It costs
-        nothing where nothing of the difference can concern him.
+        """What another policy means for ``subject`` on one server, who follows the resources ``followed``; and what it
+        means that what users made, or want to see, was as in ``former``. It costs nothing where nothing of that can
+        concern him.
         """
-        now = self._entrance.now()
-        if not self._entrance.snapshot.identities.still_valid(subject, now):
+        now, snapshot = self._entrance.now(), self._entrance.snapshot
+        if not snapshot.identities.still_valid(subject, now):
             return News()
+        former = former or snapshot
         judges = Judges(
-            before=self._entrance.judge(difference.before, subject, domain, now, address),
-            after=self._entrance.judge(difference.after, subject, domain, now, address),
+            before=self._entrance.judge(difference.before, subject, domain, now, address, snapshot=former),
+            after=self._entrance.judge(difference.after, subject, domain, now, address, snapshot=snapshot),
         )
+        lenders = judges.lenders(self._directory.connectors(domain), custom=self._directory.server(domain).custom)
         touched = difference.touches(subject, domain, now)
-        for lender in judges.lenders(self._directory.connectors(domain)):
+        for lender in lenders:
             touched |= difference.touches(Subject(lender, groups=None), MAIN, now)
-        if not touched:
+        hides = former.identities.hidden_of(subject) != snapshot.identities.hidden_of(subject)
+        if not (touched or hides or judges.made_otherwise((subject.name, *lenders, SYSTEM))):
             return News()
         view = await self._directory.view(domain, subject.name)
-        return await (breath or Breath()).work(turned(judges, touched, view, followed))
+        before = self._steps.shown(judges.before, former.identities, view)
+        after = self._steps.shown(judges.after, snapshot.identities, view)
+        return await (breath or Breath()).work(turned(Sights(before, after, touched), followed))
 
     async def release(self, subject: Subject, domain: str, uris: Iterable[str]) -> None:
         """End subscriptions that ``handle`` made, one each: for whoever no longer wants them, or has gone.
@@ -266,9 +296,9 @@ class Pipeline:
         await self._steps.release(judge, uris)
 
     async def _pass(self, call: Call, caller: Caller, passage: Passage) -> Params:
-        judge = self._entrance.admit(passage)
+        judge, identities = self._entrance.admit(passage), self._entrance.snapshot.identities
         if call.step not in FREE:
             self._entrance.count(judge, passage)
         if not isinstance(call.message, Request):
             return {}
-        return await self._steps.take(Way(call, call.message, passage.subject, caller, judge, passage))
+        return await self._steps.take(Way(call, call.message, passage.subject, caller, judge, passage, identities))

@@ -10,13 +10,14 @@ from typing import cast
 
 from msgspec import Struct
 
-from connectors.base import Connector
+from connectors.base import Connector, Item
 from gateway.catalogue.views import Offer
 from gateway.custom.known import NOTHING_MADE, Custom
 from gateway.mcp.terms import Kind
 from gateway.pipeline.accounts import NO_RECORDS, Account, Records, account_of, accounts_of, needs_one
 from gateway.pipeline.chain import CONNECT, chain_of, inspection, operation_chain
 from gateway.policy.engine import Policy
+from gateway.policy.mapping import ArgumentMapping
 from gateway.policy.schema import Schema
 from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Chain, Decision, Json, Subject
 
@@ -38,19 +39,38 @@ class Judge(Struct, frozen=True):
         return cast("int", self.env["now"])
 
     def chain(self, offer: Offer, account: Account, args: Mapping[str, Json] | None) -> Chain:
-        """What has to be allowed for a use of the item on ``account``."""
-        item = offer.item
+        """What has to be allowed for a use of the item on ``account``: of what a user made as of that which it calls,
+        with the arguments that this gets, which are those of the last access.
+        """
+        item, called = offer.item, offer.target
         if item.kind is Kind.TEMPLATE:  # what would be used is a resource
             item = replace(item, facts=replace(item.facts, kind=Kind.RESOURCE.value))
+        asked = self._chain(item, offer.object, offer.owner or account.owner, account, args)
+        if called is None:
+            return asked
+        filled = None if args is None else called.mapping.filled(args)
+        mapping = called.mapping if args is None else None
+        return asked + self._chain(called.offer.item, called.offer.object, account.owner, account, filled, mapping)
+
+    def _chain(
+        self,
+        item: Item,
+        object: str,
+        owner: str,
+        account: Account,
+        args: Mapping[str, Json] | None,
+        mapping: ArgumentMapping | None = None,
+    ) -> Chain:
         return chain_of(
             item,
-            offer.object,
+            object,
             self.subject,
             domain=self.domain,
-            owner=account.owner,
+            owner=owner,
             args=args,
             env=self.env,
             connection=account.facts,
+            mapping=mapping,
         )
 
     def decided(self, offer: Offer, account: Account, args: Mapping[str, Json]) -> tuple[Account, Chain, Decision]:
@@ -65,6 +85,19 @@ class Judge(Struct, frozen=True):
             known = accounts_of(connector, self.subject.name, lenders, self.records)
             self._accounts[connector.id] = known
         return known
+
+    def serves(self, offer: Offer) -> tuple[Account, ...]:
+        """The accounts that could serve a use of the item, best first. What a user made is served by those of whoever
+        calls it, of its maker and of the operator, whoever else may lend something.
+        """
+        if offer.made is None:
+            return self.accounts(offer.connector)
+        if offer.target is None:
+            return (Account(offer.owner),)
+        made_by = () if offer.owner in (self.subject.name, SYSTEM) else (offer.owner,)
+        lenders = made_by if needs_one(offer.connector) else None
+        there = accounts_of(offer.connector, self.subject.name, lenders, self.records)
+        return tuple(each for each in there if each.owner in (self.subject.name, offer.owner, SYSTEM))
 
     def lenders(self, connector: Connector) -> tuple[str, ...]:
         """Those who lend him something of the connector."""
@@ -81,17 +114,17 @@ class Judge(Struct, frozen=True):
         Where a ``credential`` is named it is that one: his own, or one with which some call could be allowed. For all
         others there is none.
         """
-        accounts = self.accounts(offer.connector)
+        accounts = self.serves(offer)
         if credential and needs_one(offer.connector):
             return self._named(offer, credential)
-        if len(accounts) == 1:
+        if len(accounts) <= 1:
             return accounts
         fit = [each for each in accounts if self.possible(offer, each)]
         fit = [each for each in fit if each.held] or fit or [accounts[0]]
         return tuple(each for each in fit if each.owner == fit[0].owner)
 
     def visible(self, offer: Offer) -> bool:
-        return any(self.possible(offer, each) for each in self.accounts(offer.connector))
+        return any(self.possible(offer, each) for each in self.serves(offer))
 
     def possible(self, offer: Offer, account: Account) -> bool:
         """Whether some use of the item on ``account`` could be allowed. Reading a resource has no arguments; a
@@ -101,7 +134,13 @@ class Judge(Struct, frozen=True):
             return self.policy.decide(self.chain(offer, account, NOTHING)).allowed
         if offer.item.kind is Kind.TEMPLATE:
             return self.policy.possible_below(self.chain(offer, account, NOTHING))
-        return self.policy.possible(self.chain(offer, account, None), offer.narrowing)
+        possible = self.policy.possible(self.chain(offer, account, None), offer.narrowing)
+        return possible and (offer.target is None or self._takes(offer.target.offer, account))
+
+    def _takes(self, called: Offer, account: Account) -> bool:
+        """Whether a tool that users' tools call could be called so with any arguments that it takes."""
+        chain = self._chain(called.item, called.object, account.owner, account, None)
+        return self.policy.possible(chain, called.narrowing)
 
     def may_complete(self, offer: Offer, account: Account, known: Mapping[str, str]) -> bool:
         """Whether some use of a prompt or template could be allowed in which its arguments are those ``known``."""
@@ -131,7 +170,7 @@ class Judge(Struct, frozen=True):
         return self.policy.decide(chain)
 
     def _named(self, offer: Offer, credential: str) -> tuple[Account, ...]:
-        accounts = self.accounts(offer.connector)
+        accounts = self.serves(offer)
         owner = offer.connector.owner(credential)
         named = [each for each in accounts if each.id == credential and each.owner == owner]
         if not named and any(each.owner == owner for each in accounts):

@@ -5,8 +5,8 @@ about what it does, never about itself. They are there for whoever could use som
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import msgspec
@@ -23,51 +23,14 @@ from gateway.pipeline.accounts import Account
 from gateway.pipeline.administer import allow
 from gateway.pipeline.chain import CONNECT
 from gateway.pipeline.connecting import Connecting, Link, Wants
-from gateway.pipeline.judge import Judge
 from gateway.pipeline.meta_definitions import TOOLS, MetaTool
+from gateway.pipeline.shown import Shown
 from gateway.pipeline.task_steps import refuse_task
 from gateway.pipeline.uses import Uses
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Json
 
 INSPECT: Final = "inspect"
-
-
-@dataclass(slots=True)
-class Shown:
-    """What one subject sees of a view, the meta tools included."""
-
-    judge: Judge
-    view: View
-    _any: bool | None = field(default=None)
-
-    def listed(self, kind: Kind) -> Sequence[Offer | MetaTool]:
-        """All there is of a kind, sorted by position."""
-        offers = self.view.listed[kind]
-        return (*TOOLS.values(), *offers) if kind is Kind.TOOL and self.view.behind else offers
-
-    def __call__(self, tool: Offer | MetaTool) -> bool:
-        return self.any if isinstance(tool, MetaTool) else self.judge.visible(tool)
-
-    @property
-    def any(self) -> bool:
-        """Whether some action behind the meta tools could be used."""
-        if self._any is None:
-            self._any = next(self.actions(), None) is not None
-        return self._any
-
-    def actions(self, connector: str = "") -> Iterator[Offer]:
-        """The visible actions, of one connector or of all."""
-        there = (each for each in self.view.behind.values() if connector in ("", each.connector.id))
-        return (each for each in there if self.judge.visible(each))
-
-    def firsts(self) -> list[Offer]:
-        """One visible action of each connector that has any."""
-        found: dict[str, Offer] = {}
-        for each in self.view.behind.values():
-            if each.connector.id not in found and self.judge.visible(each):
-                found[each.connector.id] = each
-        return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +75,9 @@ class MetaTools:
         """The meta tool of that name, on a server that has any."""
         return TOOLS.get(name) if view.behind else None
 
-    async def take(self, tool: MetaTool, way: Way, view: View) -> Params:
+    async def take(self, tool: MetaTool, way: Way, shown: Shown) -> Params:
         """The result in the client's era. Raises ``Refusal``, ``UpstreamError``."""
         way.passage.kind, way.passage.object = Kind.TOOL, tool.name
-        shown = Shown(way.judge, view)
         if not shown.any:
             raise answers.unknown(way.call)
         args: Json = way.request.params.get("arguments", {})
@@ -123,7 +85,7 @@ class MetaTools:
             raise InvalidArguments("`arguments`: must be an object")
         if problems := tool.arguments.problems(args):
             raise InvalidArguments("; ".join(problems))
-        refuse_task(way, view, tool.name)
+        refuse_task(way, shown.view, tool.name)
         return await self._does[tool.does](_Asked(way, shown, args))
 
     # -- looking

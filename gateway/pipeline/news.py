@@ -1,15 +1,19 @@
-"""What a change means for one subject: of a server behind us, or of the policy. Nothing, where he sees nothing of
-it. Pure.
+"""What a change means for one subject: of a server behind us, of the policy, of what users made or what he hides.
+Nothing, where his lists are as before. Pure.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from connectors.base import Change, Connector, Event
 from gateway.catalogue.views import Offer, View
-from gateway.mcp.terms import Kind, Notification
+from gateway.custom.names import CUSTOM
+from gateway.mcp.terms import Kind, Notification, Params
 from gateway.pipeline.judge import Judge
+from gateway.pipeline.meta_definitions import TOOLS
+from gateway.pipeline.shown import Item, Shown, id_of
 from gateway.policy.shelves import Slices
 from gateway.policy.terms import SYSTEM
 from gateway.policy.turn import Touched
@@ -32,25 +36,64 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """The same subject before two policies, at the same moment."""
+    """The same subject before and after, at the same moment: two policies, and what users had made and have."""
 
     before: Judge
     after: Judge
 
-    def lenders(self, connectors: Iterable[Connector]) -> frozenset[str]:
-        """Those on whose connections, beside his own, something of ``connectors`` could be used before or after."""
-        return frozenset(
-            account.owner
-            for connector in connectors
-            for judge in (self.before, self.after)
-            for account in judge.accounts(connector)
-        ) - {self.after.subject.name, SYSTEM}
+    def lenders(self, connectors: Iterable[Connector], *, custom: bool) -> frozenset[str]:
+        """Those on whose connections, beside his own, something of ``connectors`` could be used before or after;
+        where there is any (``custom``), those too whose tools and prompts could be.
+        """
+        both = (self.before, self.after)
+        owners = {each.owner for connector in connectors for judge in both for each in judge.accounts(connector)}
+        if custom:
+            owners.update(*(each.policy.lenders(each.subject, each.domain, CUSTOM, each.now) for each in both))
+        return frozenset(owners) - {self.after.subject.name, SYSTEM}
 
-    def differ(self, offer: Offer) -> bool:
-        return self.before.visible(offer) != self.after.visible(offer)
+    def made_otherwise(self, owners: Iterable[str]) -> bool:
+        """Whether one of ``owners`` had made something else than he has."""
+        before, after = self.before.custom, self.after.custom
+        if before is after:
+            return False
+        return any(
+            before.tools.of(owner) != after.tools.of(owner) or before.prompts.of(owner) != after.prompts.of(owner)
+            for owner in owners
+        )
 
-    def take_away(self, offer: Offer) -> bool:
-        return self.before.visible(offer) and not self.after.visible(offer)
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """What he saw and sees; ``touched`` are the objects about which answers can have changed."""
+
+    before: Shown
+    after: Shown
+    touched: Touched
+
+    @property
+    def moved(self) -> AbstractSet[str]:
+        """The ids of the tools that he hides from now on, or no longer."""
+        return self.before.hidden ^ self.after.hidden
+
+    def concerned(self, kind: Kind) -> Iterator[Item]:
+        """What could be seen otherwise, but for what users made."""
+        moved = self.moved
+        for offer in _listed(self.after.view, kind):
+            if self.touched.covers(offer.object) or (moved and id_of(offer) in moved):
+                yield offer
+        if kind is Kind.TOOL:
+            yield from self.after.builtins
+            yield from (each for each in TOOLS.values() if self.after.view.behind and id_of(each) in moved)
+
+    def made_otherwise(self, kind: Kind) -> bool:
+        """Whether what users made could be seen otherwise."""
+        if self.moved or self.before.judge.custom is not self.after.judge.custom:
+            return True
+        offers = (*self.before.made(kind), *self.after.made(kind))
+        return any(self.touched.covers(object) for offer in offers for object in offer.objects)
+
+    def differ(self, item: Item) -> bool:
+        return self.before(item) != self.after(item)
 
 
 def updated(change: Change, judge: Judge, view: View) -> list[Notification]:
@@ -60,35 +103,59 @@ def updated(change: Change, judge: Judge, view: View) -> list[Notification]:
     return [Notification(UPDATED, {"uri": change.uri})] if told else []
 
 
-def list_changed(change: Change, judge: Judge, views: Iterable[View]) -> Slices[list[Notification]]:
-    """For those who see something of the list in one of ``views``: as it was, as it is. In slices of one item each."""
+def list_changed(change: Change, shown: Iterable[Shown]) -> Slices[list[Notification]]:
+    """For those whose list has something of the connector in it, directly or behind what users made: as it was, as it
+    is. In slices of one item each.
+    """
     method, kinds = CHANGED[change.event]
-    offers = (offer for view in views for kind in kinds for offer in _listed(view, kind))
-    for offer in offers:
-        yield
-        if offer.connector.id == change.connector and judge.visible(offer):
-            return [Notification(method)]
+    for each in shown:
+        for offer in (offer for kind in kinds for offer in (*_listed(each.view, kind), *each.made(kind))):
+            yield
+            if offer.connector.id == change.connector and each(offer):
+                return [Notification(method)]
     return []
 
 
-def turned(judges: Judges, touched: Touched, view: View, followed: Collection[str]) -> Slices[News]:
-    """For those who see more or less than before; ``followed`` are the resources whose updates are told so far. In
-    slices of one item each.
+def turned(sights: Sights, followed: Collection[str]) -> Slices[News]:
+    """For those who see more, less or something else than before; ``followed`` are the resources whose updates are told
+    so far. In slices of one item each.
     """
     told: list[Notification] = []
     for method, kinds in CHANGED.values():
-        for offer in (offer for kind in kinds for offer in _listed(view, kind) if touched.covers(offer.object)):
-            yield
-            if judges.differ(offer):
-                told.append(Notification(method))
-                break
+        if (yield from _otherwise(sights, kinds)):
+            told.append(Notification(method))
     lost: list[str] = []
     for uri in followed:
         yield
-        read = view.find(Kind.RESOURCE, uri)
-        if read is not None and judges.take_away(read):
+        read = sights.after.view.find(Kind.RESOURCE, uri)
+        if read is not None and sights.before.sees(read) and not sights.after.sees(read):
             lost.append(uri)
     return News(tuple(told), frozenset(lost))
+
+
+def _otherwise(sights: Sights, kinds: Iterable[Kind]) -> Slices[bool]:
+    """Whether a list is another one than before."""
+    for kind in kinds:
+        for item in sights.concerned(kind):
+            yield
+            if sights.differ(item):
+                return True
+        if sights.made_otherwise(kind):
+            before = yield from _made(sights.before, kind)
+            after = yield from _made(sights.after, kind)
+            if before != after:
+                return True
+    return False
+
+
+def _made(shown: Shown, kind: Kind) -> Slices[dict[str, Params]]:
+    """What his list has of what users made, by public names."""
+    found: dict[str, Params] = {}
+    for offer in shown.made(kind):
+        yield
+        if shown(offer):
+            found[offer.name] = offer.definition
+    return found
 
 
 def _listed(view: View, kind: Kind) -> Iterable[Offer]:

@@ -79,7 +79,7 @@ class Passage:
 
     def concerns(self, offer: Offer, account: Account) -> None:
         self.kind, self.object, self.action = offer.item.kind, offer.object, offer.item.level
-        self.owner, self.connection = account.owner, account.id
+        self.owner, self.connection = offer.owner or account.owner, account.id
 
     def judged(self, policy: Policy, chain: Chain, decision: Decision) -> None:
         """Note what ``policy`` decided about one use of one thing."""
@@ -102,7 +102,12 @@ class Passage:
         asked = None
         if self.chain:
             asked = question_of(
-                self.chain, shown=object, hidden=hidden, readable_claims=self.readable_claims, hashed=hashed
+                self.chain,
+                shown=object,
+                hidden=hidden,
+                readable_claims=self.readable_claims,
+                hashed=hashed,
+                readable=self.readable,
             )
         return AuditEntry(
             id=self.id,

@@ -39,7 +39,8 @@ class What(StrEnum):
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
     """The request that a state is for. ``digest`` is of its parameters, as the client sends them. ``owner`` and
-    ``credential`` tell whose connection it was to use, and which was named.
+    ``credential`` tell whose connection it was to use, and which was named; ``mark`` which tool of a user's it was
+    (``Offer.mark``).
     """
 
     principal: str
@@ -50,6 +51,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     target: str
     digest: bytes
     credential: str = ""
+    mark: str = ""
 
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):

@@ -1,29 +1,36 @@
 """What each MCP request does, once it is known who asks and that he does not ask too often.
 
-One use of one thing stands in ``uses.py``, what goes through the meta tools in ``meta_tools.py``, what is asked about
-tasks in ``task_steps.py``. This file knows no snapshot, no clock and no audit trail.
+One use of one thing stands in ``uses.py``, what our own tools do in ``builtin_tools.py`` and ``meta_tools.py``, what
+is asked about tasks in ``task_steps.py``. This file knows no snapshot, no clock and no audit trail.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, cast
 
-from connectors.base import QUIET, UpstreamError
+from connectors.base import NOTHING_ASKED, QUIET, UpstreamError
+from gateway.builtins.terms import Builtin
 from gateway.catalogue import Directory
 from gateway.catalogue.views import Offer, View
 from gateway.errors import Denied, InvalidArguments, NotConnected, Refusal, Unknown, UpstreamFailed
+from gateway.identity import Identities
 from gateway.mcp import eras
 from gateway.mcp.cursors import Bounds, Pages, page
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Call, Kind, Params
 from gateway.pipeline import answers
 from gateway.pipeline.accounts import Account
+from gateway.pipeline.administer import Asking
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.builtin_tools import BuiltinTools
 from gateway.pipeline.connecting import Connecting
+from gateway.pipeline.custom import NO_TARGETS, CustomCatalogue, Targets
 from gateway.pipeline.followed import Followed
 from gateway.pipeline.judge import Judge
-from gateway.pipeline.meta_tools import MetaTools, Shown
+from gateway.pipeline.meta_tools import MetaTools
+from gateway.pipeline.shown import Shown
 from gateway.pipeline.task_steps import TaskSteps, demand_extension
 from gateway.pipeline.tasks import Tasks
 from gateway.pipeline.uses import Uses
@@ -52,6 +59,8 @@ class Steps:
         bridge: Bridge,
         connecting: Connecting,
         *,
+        builtins: Iterable[Builtin] = (),
+        targets: Targets = NO_TARGETS,
         server_info: Params,
         bounds: Bounds,
     ) -> None:
@@ -60,9 +69,11 @@ class Steps:
         self._bridge = bridge
         self._server_info = server_info
         self._followed = Followed()
-        self._tasks = TaskSteps(directory, Tasks(), server_info=server_info)
+        self._made = CustomCatalogue(targets)
+        self._tasks = TaskSteps(directory, Tasks(), self._made, server_info=server_info)
         self._uses = Uses(buckets, connecting, self._tasks, self._followed, server_info=server_info)
         self._meta = MetaTools(self._uses, connecting)
+        self._builtins = BuiltinTools(builtins)
         self._methods: Mapping[str, Callable[[Way], Awaitable[Params]]] = {
             "initialize": self._initialize,
             "server/discover": self._discover,
@@ -138,22 +149,25 @@ class Steps:
         pages = Pages((way.subject.name, server.id, kind.value, *server.connectors))
         cursor = str(way.request.params.get("cursor") or "")
         after = pages.position(cursor) if cursor else None
-        view = await self._directory.view(server.id, way.subject.name, way.capabilities)
-        shown = Shown(way.judge, view)
+        shown = await self._shown(way)
         offers, last = page(shown.listed(kind), after, self._bounds, shown=shown)
         listed: Params = {LISTED_AS[kind]: [offer.definition for offer in offers]}
         return self.shaped(listed if last is None else {**listed, "nextCursor": pages.cursor(last)}, way.call)
 
     async def _call(self, way: Way) -> Params:
-        view = await self._view(way)
-        tool = self._meta.find(view, way.call.target)
-        return await (self._used(way, view) if tool is None else self._meta.take(tool, way, view))
+        shown, name = await self._shown(way), way.call.target
+        if builtin := self._builtins.find(way.call.domain, name):
+            asking = Asking(way.judge, way.passage, way.identities, self.look)
+            return self.shaped(await self._builtins.take(builtin, way, shown, asking), way.call)
+        if meta := self._meta.find(shown.view, name):
+            return await self._meta.take(meta, way, shown)
+        return await self._used(way, shown)
 
     async def _use(self, way: Way) -> Params:
-        return await self._used(way, await self._view(way))
+        return await self._used(way, await self._shown(way))
 
-    async def _used(self, way: Way, view: View) -> Params:
-        offer = _found(way, view)
+    async def _used(self, way: Way, shown: Shown) -> Params:
+        offer = _found(way, shown)
         reads = offer.item.kind is Kind.RESOURCE
         args: Json = {} if reads else way.request.params.get("arguments", {})
         if not isinstance(args, dict):
@@ -168,7 +182,7 @@ class Steps:
         that are may ask.
         """
         known = _known(way.request.params)
-        offer = _found(way, await self._view(way))
+        offer = _found(way, await self._shown(way))
         account, possible = self._completing(way, offer, known)
         way.passage.concerns(offer, account)
         reason = Reason.ALLOWED if possible else Reason.NO_RULE
@@ -207,7 +221,7 @@ class Steps:
 
     async def _subscribes(self, way: Way, uri: str) -> bool:
         """Whether updates of a resource can be had by this subject, and were asked for."""
-        offer = (await self._view(way)).find(Kind.RESOURCE, uri)
+        offer = (await self._shown(way)).find(Kind.RESOURCE, uri)
         if offer is None or not way.judge.visible(offer):
             return False
         try:
@@ -220,17 +234,31 @@ class Steps:
 
     # -- parts of the steps
 
-    async def _view(self, way: Way) -> View:
-        return await self._directory.view(way.call.domain, way.subject.name, way.capabilities)
+    async def look(self, judge: Judge, identities: Identities, capabilities: Params = NOTHING_ASKED) -> Shown:
+        """What the subject of ``judge`` sees of its server. Raises ``Unknown``."""
+        view = await self._directory.view(judge.domain, judge.subject.name, capabilities)
+        return self.shown(judge, identities, view)
+
+    def shown(self, judge: Judge, identities: Identities, view: View) -> Shown:
+        """What the subject of ``judge`` sees of ``view``."""
+        made = self._made.offers(judge, view) if view.custom else None
+        return Shown(judge, view, self._builtins.of(judge.domain), identities.hidden_of(judge.subject), made)
+
+    def acts(self, task: "asyncio.Task[object]") -> bool:
+        """Whether a tool of the gateway itself is under way in ``task``."""
+        return self._builtins.acts(task)
+
+    async def _shown(self, way: Way) -> Shown:
+        return await self.look(way.judge, way.identities, way.capabilities)
 
     def shaped(self, result: Params, call: Call) -> Params:
         return self._uses.shaped(result, call)
 
 
-def _found(way: Way, view: View) -> Offer:
+def _found(way: Way, shown: Shown) -> Offer:
     """The offer that the call names; raises ``Unknown``."""
     way.passage.kind, way.passage.object = way.call.kind, way.call.target
-    offer = view.find(way.call.kind, way.call.target) if way.call.kind else None
+    offer = shown.find(way.call.kind, way.call.target) if way.call.kind else None
     if offer is None:
         raise answers.unknown(way.call)
     return offer

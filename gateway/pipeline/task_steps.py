@@ -20,6 +20,7 @@ from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.terms import Era, Kind, Notification, Params
 from gateway.pipeline.accounts import Account
 from gateway.pipeline.bridge import incapable
+from gateway.pipeline.custom import CustomCatalogue
 from gateway.pipeline.tasks import Task, Tasks
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Json
@@ -32,8 +33,9 @@ AT_ONCE: Final = 4
 class TaskSteps:
     """``tasks/…`` of both eras, and what a ``tools/call`` has to do with them."""
 
-    def __init__(self, directory: Directory, held: Tasks, *, server_info: Params) -> None:
+    def __init__(self, directory: Directory, held: Tasks, made: CustomCatalogue, *, server_info: Params) -> None:
         self._directory = directory
+        self._made = made
         self._held = held
         self._server_info = server_info
         self.methods: Mapping[str, Callable[[Way], Awaitable[Params]]] = {
@@ -82,6 +84,7 @@ class TaskSteps:
             era=Era.MODERN if modern else Era.LEGACY,
             theirs=theirs,
             now=way.passage.now,
+            mark=offer.mark,
         )
         way.passage.outcome = "task"
         return eras.tasked(tasks.renamed(result, task.id), way.call, server_info=self._server_info)
@@ -110,7 +113,7 @@ class TaskSteps:
     async def _stands(self, way: Way, task: Task, turns: asyncio.Semaphore) -> Params | None:
         """How a task stands; ``None`` when its server does not know it any more, or he may not know."""
         try:
-            offer = await self._offer(task)
+            offer = await self._offer(way, task)
             account = way.judge.account(offer.connector, task.owner, task.credential)
             if not way.judge.policy.decide(way.judge.chain(offer, account, task.arguments)).allowed:
                 return None
@@ -136,7 +139,7 @@ class TaskSteps:
 
     async def _allowed(self, way: Way, task: Task) -> Offer:
         """The tool that made the task, if the very call would be allowed now; the audit entry tells of it."""
-        offer = await self._offer(task)
+        offer = await self._offer(way, task)
         account = way.judge.account(offer.connector, task.owner, task.credential)
         way.passage.concerns(offer, account)
         way.passage.arguments = task.arguments
@@ -146,10 +149,13 @@ class TaskSteps:
             raise _unknown(task.id)
         return offer
 
-    async def _offer(self, task: Task) -> Offer:
+    async def _offer(self, way: Way, task: Task) -> Offer:
         """The tool of a task, as it is offered now. Raises ``Unknown``."""
         view = await self._directory.view(task.domain, task.principal)
-        offer = view.find(Kind.TOOL, task.tool) or view.behind.get(task.tool)
+        if task.mark:
+            offer = self._made.offers(way.judge, view).marked(task.mark)
+        else:
+            offer = view.find(Kind.TOOL, task.tool) or view.behind.get(task.tool)
         if offer is None or offer.connector.id != task.connector:
             raise _unknown(task.id)
         return offer

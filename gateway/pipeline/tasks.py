@@ -27,8 +27,9 @@ oldest is forgotten.
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool, ``credential`` the
-    connection of ``owner`` that was used. ``expires`` is ms since the epoch, ``weight`` the bytes of the arguments.
+    """``theirs`` is the id by which the server knows it; ``tool`` the public name of the tool, ``mark`` tells which
+    one of its users' it was (``Offer.mark``), ``credential`` the connection of ``owner`` that was used. ``expires`` is
+    ms since the epoch, ``weight`` the bytes of the arguments.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Task:
     theirs: str
     expires: int
     weight: int
+    mark: str = ""
 
 
 class Tasks:
@@ -67,6 +69,7 @@ class Tasks:
         era: Era,
         theirs: str,
         now: int,
+        mark: str = "",
     ) -> Task:
         """A new task under an unguessable id (192 random bits)."""
         id = secrets.token_urlsafe(24)
@@ -85,6 +88,7 @@ class Tasks:
             theirs,
             now + LIVES_MS,
             weight,
+            mark,
         )
         self._tasks[id] = task
         self._of.setdefault(principal, OrderedDict())[id] = None

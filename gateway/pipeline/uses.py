@@ -9,7 +9,7 @@ on. This file knows no method of MCP but those that it is told.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.catalogue.views import Offer
+from gateway.catalogue.views import Offer, Target
 from gateway.errors import InvalidArguments, NotConnected, Unknown
 from gateway.mcp import eras
 from gateway.mcp.calls import mismatch
@@ -20,6 +20,7 @@ from gateway.mcp.terms import Call, Era, Kind, Params
 from gateway.pipeline import answers
 from gateway.pipeline.accounts import Account
 from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.chain import sent_of
 from gateway.pipeline.connecting import Connecting
 from gateway.pipeline.followed import Followed
 from gateway.pipeline.task_steps import TaskSteps
@@ -51,6 +52,8 @@ class Uses:
             raise mismatch(said)
         if offer.item.kind is not Kind.RESOURCE and (problems := offer.arguments.problems(args)):
             raise InvalidArguments("; ".join(problems))
+        if offer.target is not None:
+            params = {**params, **_call_of(offer.target, sent_of(way.passage.chain))}
         wanted = await self._tasks.wanted(way, offer) if task else NOTHING_WANTED
         return await self.send(way, offer, account, way.request.method, params, wanted)
 
@@ -66,7 +69,7 @@ class Uses:
         way.passage.judged(judge.policy, chain, decision)
         if not decision.allowed and not judge.visible(offer):
             raise answers.unknown(way.call)
-        self.count(way, offer.object)
+        self.count(way, *offer.objects)
         if not decision.allowed:
             raise answers.denied(decision, explain=judge.may_inspect())
         if len(allowed) > 1:
@@ -107,14 +110,22 @@ class Uses:
             way.passage.outcome = "tool_error"
         return self.shaped(result, way.call)
 
-    def count(self, way: Way, object: str) -> None:
-        """Count one call of a limited object; raises ``Limited``."""
-        for limit in way.judge.policy.limits.on(object, way.passage.rate_class):
-            key = (way.subject.name, way.call.domain, limit.match, limit.klass or "")
-            self._buckets.take(key, limit.limit, way.passage.at)
+    def count(self, way: Way, *objects: str) -> None:
+        """Count one call of limited objects, once for each limit; raises ``Limited``."""
+        limits = way.judge.policy.limits
+        found = (limit for object in objects for limit in limits.on(object, way.passage.rate_class))
+        for key, limit in {(limit.match, limit.klass or ""): limit for limit in found}.items():
+            self._buckets.take((way.subject.name, way.call.domain, *key), limit.limit, way.passage.at)
 
     def shaped(self, result: Params, call: Call) -> Params:
         return eras.to_client(result, call, server_info=self._server_info)
+
+
+def _call_of(target: Target, args: Mapping[str, Json]) -> Params:
+    """The call of what a user's tool calls, with the arguments that were judged. Raises ``InvalidArguments``."""
+    if problems := target.offer.arguments.problems(args):
+        raise InvalidArguments(f"{quoted(target.offer.object)}, which this tool calls: {'; '.join(problems)}")
+    return {"name": target.offer.item.name, "arguments": dict(args)}
 
 
 def several(offer: Offer, accounts: Iterable[Account]) -> NotConnected:

@@ -6,6 +6,7 @@ This file knows what a client may hear and be asked; it must not know who asks h
 from dataclasses import dataclass
 
 from connectors.base import NOT_ASKED, Caller, UpstreamError
+from gateway.identity import Identities
 from gateway.mcp import eras
 from gateway.mcp.input_required import Question, lacking, question
 from gateway.mcp.terms import PROGRESS_KEY, Call, Era, Notification, Params, Request
@@ -16,7 +17,9 @@ from gateway.policy.terms import Json, Subject
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One request under way; itself the caller of whatever is sent on for it."""
+    """One request under way; itself the caller of whatever is sent on for it. ``identities`` are the accounts as its
+    judge's snapshot has them.
+    """
 
     call: Call
     request: Request
@@ -24,6 +27,7 @@ class Way:
     caller: Caller
     judge: Judge
     passage: Passage
+    identities: Identities
 
     @property
     def capabilities(self) -> Params:

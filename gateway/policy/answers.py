@@ -14,13 +14,15 @@ from gateway.policy.condition_nodes import And, Check, Node, Not, Or
 from gateway.policy.condition_values import Kleene
 from gateway.policy.goals import ARGS
 from gateway.policy.index import Row
+from gateway.policy.mapping import ArgumentMapping
 from gateway.policy.possible import Demand, Residual, residual
 from gateway.policy.terms import Context, Effect, Reason, Rule
 
 MOODS: Final = 64
-"""How many states of everything but the arguments are remembered for one question."""
+"""How many states of everything but the arguments are remembered for one question, and mappings of the arguments."""
 
 Verdict: TypeAlias = tuple[Reason, Rule | None]
+Mood: TypeAlias = tuple[Kleene | ArgumentMapping, ...]
 
 
 class Answer(Struct, gc=False):
@@ -92,12 +94,12 @@ class Answer(Struct, gc=False):
 
 class Unsettled(Struct, gc=False):
     """The conditions of some rows as a listing asks them: what they leave to the arguments depends on the context
-    through the outcomes of ``outer`` alone, the parts that read something else.
+    through the mapping and the outcomes of ``outer`` alone, the parts that read something else.
     """
 
     rows: tuple[Row, ...]
     outer: tuple[Any, ...]
-    known: dict[tuple[Kleene, ...], Demand | None]
+    known: dict[Mood, Demand | None]
 
     @classmethod
     def over(cls, rows: Sequence[Row]) -> "Unsettled":
@@ -105,7 +107,9 @@ class Unsettled(Struct, gc=False):
         return cls(tuple(rows), tuple(part.judge for part in parts), {})
 
     def demand(self, context: Context) -> Demand | None:
-        mood = tuple([judge(context) for judge in self.outer])
+        mood: Mood = tuple([judge(context) for judge in self.outer])
+        if context.mapping is not None:
+            mood = (*mood, context.mapping)
         try:
             return self.known[mood]
         except KeyError:

@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib import metadata
 from itertools import chain as joined
 from itertools import islice
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec.structs import replace
 
@@ -26,17 +26,16 @@ from gateway.policy.index import rows_in
 from gateway.policy.layers import BadPolicy, Layer
 from gateway.policy.limits import DEFAULT, Limits
 from gateway.policy.model import model_problems
+from gateway.policy.openings import FRESH, Opening, openings
 from gateway.policy.possible import CAP
 from gateway.policy.roles import NOBODY, moment
 from gateway.policy.rules import MODEL_FILE, row_of
 from gateway.policy.schema import ANYTHING, Narrowing, Schema
 from gateway.policy.shelves import Slices, at_once
 from gateway.policy.terms import Access, Chain, Context, Decision, Json, Link, Place, Problem, Reason, Rule, Subject
+from gateway.policy.views import about, granted, naming, owned_by
 
-__all__ = ["BadPolicy", "Policy", "grant_rows"]
-
-FRESH: Final = "\x00"
-"""A character that no row can hold: what follows a prefix in a name that no rule foresees."""
+__all__ = ["FRESH", "BadPolicy", "Policy", "grant_rows"]
 
 Report: TypeAlias = Callable[[str], None]
 """Is told where deciding failed, as ``TypeError at FILE:LINE``; no message, because one may hold arguments."""
@@ -156,6 +155,22 @@ class Policy:
         given = (each for _, each in sorted(self._layers[1].entries.items()) if isinstance(each, Link))
         return (*(self.bundle.links if self.bundle else ()), *given)
 
+    def naming(self, name: str) -> tuple[Rule | Link, ...]:
+        """Every row of files and of grants that is literally for ``name``, whether it lives or not."""
+        return naming(*self._layers, name)
+
+    def about(self, object: str, owner: str) -> tuple[Rule, ...]:
+        """Every rule of files and of grants with literally this object and this owner, whether it lives or not."""
+        return about(*self._layers, object, owner)
+
+    def owned_by(self, subject: str) -> tuple[Rule, ...]:
+        """Every rule of a grant whose owner is ``subject``, whether it lives or not."""
+        return owned_by(self._layers[1], subject)
+
+    def grants_naming(self, name: str) -> frozenset[str]:
+        """The ids of all grants that are for a subject, role, group or crowd, or about what that subject owns."""
+        return frozenset(each.place.file.removeprefix("grant:") for each in granted(self._layers[1], name))
+
     @cached_property
     def readable(self) -> frozenset[str]:
         """The arguments that conditions read and that are no secret, as paths without ``args`` (``lines.price``)."""
@@ -240,9 +255,9 @@ class Policy:
         decision = self.decide((access,))
         if decision.reason in (Reason.FAULT, Reason.NO_POLICY):
             return Explanation(decision, ())
-        about = in_files_order(layer.index.about(access.object) for layer in self._layers)
+        allows = in_files_order(layer.index.about(access.object) for layer in self._layers)
         matching = self._finder.answer(access).in_files_order
-        return explain(access, decision, matching=matching, allows=about, roles=self._finder.roles)
+        return explain(access, decision, matching=matching, allows=allows, roles=self._finder.roles)
 
     def matching(self, access: Access) -> tuple[Rule, ...]:
         """The living rules whose columns match ``access``, their conditions left aside. Raises ``ValueError`` when
@@ -268,7 +283,17 @@ class Policy:
         """The others on whose connections to ``connector`` ``subject`` could be allowed something in ``domain`` at
         ``now`` (ms), sorted: those whom a living allow names, whatever else is asked of them.
         """
-        return self._finder.lenders(subject, domain, connector, now)
+        return tuple(self._finder.lent(subject, domain, connector, now))
+
+    def lent(self, subject: Subject, domain: str, connector: str, now: int) -> Mapping[str, tuple[str, ...]]:
+        """The same, and by each of them what it is, as rows write it (``custom/NAME``, ``custom/*``, ``*``)."""
+        return self._finder.lent(subject, domain, connector, now)
+
+    def openings(self, subject: Subject, domain: str, object: str, action: str, now: int) -> Iterator[Opening]:
+        """The questions by which ``subject`` could be allowed ``action`` on ``object`` in ``domain`` at ``now`` (ms),
+        on a record that is not known; ``object`` may end in ``*``: then its name is not known either.
+        """
+        return openings(self._finder.administers(subject, domain, now), subject.name, object, action)
 
     def _decide(self, access: Access) -> Decision:
         if self.bundle is None:

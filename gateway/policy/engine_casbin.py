@@ -6,7 +6,7 @@ ours. This file knows no index and no policy.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import casbin
 from casbin.effect import get_effector
@@ -79,10 +79,11 @@ class Matcher:
 
 class _Hearing:
     """The rows of one question in the two forms that Casbin knows: the policy of its model, and an expression that is
-    asked about one after the other. ``fitting`` are those whose columns matched, whatever their conditions said.
+    asked about one after the other. ``fitting`` are those whose columns matched, whatever their conditions said, and
+    ``matched`` is the last that matched.
     """
 
-    __slots__ = ("_matcher", "_rows", "fitting", "heard", "policy", "tokens")
+    __slots__ = ("_matcher", "_rows", "fitting", "heard", "matched", "policy", "tokens")
 
     def __init__(self, court: "Court", rows: Sequence[Row]) -> None:
         self._matcher = court.matcher
@@ -91,6 +92,7 @@ class _Hearing:
         self.policy = [_values(row.rule) for row in rows]
         self.heard = 0
         self.fitting: list[Row] = []
+        self.matched: Row | None = None
 
     def eval(self, names: Mapping[str, Any]) -> bool:
         row = self._rows[self.heard]
@@ -100,11 +102,16 @@ class _Hearing:
                 return False
         self.fitting.append(row)
         function, arguments = self._matcher.condition
-        return function(*arguments(names))
+        if not function(*arguments(names)):
+            return False
+        self.matched = row
+        return True
 
 
-class Heard(NamedTuple):
-    """Casbin's answer, the row that decided (the first deny or the last allow that matched), and all that fit."""
+class Heard(Struct, frozen=True, gc=False):
+    """Casbin's answer, the row that decided (the first deny or the last allow that matched: the last that Casbin heard
+    of those that did), and all that fit.
+    """
 
     allowed: bool
     row: Row | None
@@ -127,9 +134,9 @@ class Court:
         ask its matcher about a blank one.
         """
         hearing = _Hearing(self, rows)
-        allowed, decided = _Judgement(self, hearing).enforce_ex(*asked)
-        row = next((row for row, values in zip(rows, hearing.policy, strict=True) if values is decided), None)
-        return Heard(allowed, row, hearing.fitting + self.fitting(asked, rows[hearing.heard :]))
+        allowed, _ = _Judgement(self, hearing).enforce_ex(*asked)
+        rest = rows[hearing.heard :]
+        return Heard(allowed, hearing.matched, hearing.fitting + self.fitting(asked, rest) if rest else hearing.fitting)
 
     def fitting(self, asked: Question, rows: Iterable[Row]) -> list[Row]:
         """The rows that the matcher accepts with their conditions left aside."""

@@ -6,7 +6,6 @@ collector (which a server may freeze).
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -15,7 +14,7 @@ from msgspec import Struct
 from gateway.policy.answers import Answer, Verdict, in_casbins_order
 from gateway.policy.conditions import Condition
 from gateway.policy.engine_casbin import Court, question
-from gateway.policy.index import Found, Row, covers, is_loan
+from gateway.policy.index import Found, Row, covers, is_administration, is_loan, rows_in
 from gateway.policy.layers import Layer
 from gateway.policy.model import dom_match, is_subject
 from gateway.policy.possible import Demand, possible
@@ -82,7 +81,8 @@ class Finder:
         self._demands: Memory[Demand, Demand] = self._memory(REMEMBERED)
         self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory(REMEMBERED)
         self.classes: Memory[Key, str] = self._memory(REMEMBERED)
-        self._lenders: Memory[Key, tuple[str, ...]] = self._memory(REMEMBERED)
+        self._lent: Memory[Key, Mapping[str, tuple[str, ...]]] = self._memory(REMEMBERED)
+        self._administers: Memory[Key, tuple[Row, ...]] = self._memory(REMEMBERED)
 
     def known(self, name: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Known:
         """Who ``name`` is in ``domain``, at ``now`` in ms since the epoch; ``None`` is unknown."""
@@ -116,17 +116,36 @@ class Finder:
         asked = question(access, known.names)
         return self._kept(key, Answer.over([] if self._court is None else self._court.fitting(asked, rows)))
 
-    def lenders(self, subject: Subject, domain: str, connector: str, now: int) -> tuple[str, ...]:
-        """The others on whose connections some living allow lets ``subject`` use something of ``connector``, sorted."""
+    def lent(self, subject: Subject, domain: str, connector: str, now: int) -> Mapping[str, tuple[str, ...]]:
+        """The others on whose connections some living allow lets ``subject`` use something of ``connector``, sorted;
+        and of each of them what: objects as rows write them.
+        """
         key = subject.name, domain, connector, subject.groups, self._eras.at(now)
-        if (known := self._lenders.get(key)) is not None:
+        if (known := self._lent.get(key)) is not None:
             return known
         names = self.known(subject.name, domain, subject.groups, now).names.allow
-        loans = (row for row in self._loans(names, domain) if row.lives(now) and covers(row.rule, connector))
-        return self._lenders.put(key, tuple(sorted({row.rule.owner for row in loans} - {subject.name})))
+        found: dict[str, dict[str, None]] = {}
+        for row in self._loans(names, domain):
+            if row.lives(now) and covers(row.rule, connector) and row.rule.owner != subject.name:
+                found.setdefault(row.rule.owner, {})[row.rule.object] = None
+        return self._lent.put(key, {owner: tuple(found[owner]) for owner in sorted(found)})
+
+    def administers(self, subject: Subject, domain: str, now: int) -> tuple[Row, ...]:
+        """The living rows that find ``subject`` and are about administration."""
+        key = subject.name, domain, subject.groups, self._eras.at(now)
+        if (known := self._administers.get(key)) is not None:
+            return known
+        names = self.known(subject.name, domain, subject.groups, now).names.deny
+        rows = (row for row in self._of(names, domain) if row.rule.subject in names and row.lives(now))
+        return self._administers.put(key, tuple(row for row in rows if is_administration(row.rule)))
 
     def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:
         return (row for layer in self._layers for row in layer.index.lent(names, domain))
+
+    def _of(self, names: frozenset[str], domain: str) -> Iterable[Row]:
+        """The rows of ``names``, at least."""
+        found = (found for layer in self._layers for found in layer.index.of(names, domain))
+        return (row for each in found for row in rows_in(each))
 
     def solved(self, demands: Sequence[Demand], narrowing: Narrowing) -> bool | None:
         """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
@@ -134,9 +153,10 @@ class Finder:
         """
         same = [self._demands.get(each) or self._demands.put(each, each) for each in demands]
         key = frozenset(same), narrowing.digest  # the same demands, so that finding the key compares no trees
-        with suppress(KeyError):
+        try:
             return self._solutions[key]
-        return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))
+        except KeyError:
+            return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))
 
     def _key(self, access: Access) -> Key:
         """All of a question that the rows which fit it depend on."""
@@ -183,6 +203,9 @@ class PlainFinder(Finder):
     def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:
         there = (row for row in self._all if row.rule.subject in names and dom_match(domain, row.rule.domain))
         return (row for row in there if is_loan(row.rule))
+
+    def _of(self, names: frozenset[str], domain: str) -> Iterable[Row]:  # noqa: ARG002 (whoever asks)
+        return (row for row in self._all if dom_match(domain, row.rule.domain))
 
     @cached_property
     def _all(self) -> list[Row]:

@@ -14,17 +14,14 @@ from typing import Any, Final, TypeAlias
 
 from gateway.policy.condition_nodes import IT, And, Check, Cidr, Hours, Node, Not, Or, Path, Predicate
 from gateway.policy.condition_values import Kleene
-from gateway.policy.conditions import Condition
-from gateway.policy.terms import Context, Effect
 
 ARGS: Final = "args"
+MADE: Final = "made"
+"""The root of texts that a mapping makes of arguments; no condition can name it."""
 ENV: Final = "env"
 NOW: Final = (ENV, "now")
 ADDRESS: Final = (ENV, "address")
 ELEMENT: Final = frozenset((IT,))
-
-_LISTED: Final = frozenset((ARGS,))
-"""What a listing leaves open."""
 
 
 class Want(StrEnum):
@@ -102,25 +99,6 @@ class AnyOf:
 
 
 Goal: TypeAlias = bool | Literal | AllOf | AnyOf
-
-
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """What arguments must reach for an allow to count, or for a deny to stay off. Equal ones are equal values."""
-
-    goal: Literal | AllOf | AnyOf
-
-
-def residual(condition: Condition, ctx: Context, effect: Effect) -> bool | Residual:
-    """Whether the row counts when everything but the arguments is known (those of ``ctx`` are not looked at).
-
-    For an allow ``True`` means that it counts whatever the arguments are, for a deny that it bites whatever
-    they are, even because something else is unknown; ``False`` is the opposite.
-    """
-    goal = goal_of(condition.node, Want.TRUE if effect is Effect.ALLOW else Want.FALSE, _LISTED, ctx)
-    if isinstance(goal, bool):
-        return goal is (effect is Effect.ALLOW)
-    return Residual(goal)
 
 
 def goal_of(node: Node, want: Want, free: frozenset[str], ctx: Any = None) -> Goal:

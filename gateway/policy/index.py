@@ -12,11 +12,12 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from gateway.policy.conditions import Condition
-from gateway.policy.model import USE, domains_for, is_odd, is_subject, patterns_for
+from gateway.policy.model import ADMINISTRATION, USE, domains_for, is_odd, is_subject, patterns_for
 from gateway.policy.shelves import FEW, Shelf, Slices, packed, put, reshelved
 from gateway.policy.terms import Effect, Rule
 
 _SUBJECT: Final = attrgetter("rule.domain", "rule.subject")
+_OBJECT: Final = attrgetter("rule.effect.value", "rule.object")
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -66,7 +67,7 @@ class Patterns(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """``subjects`` are the rows by domain and subject, ``objects`` the allows by object, ``loans`` (by domain and
+    """``subjects`` are the rows by domain and subject, ``objects`` those by effect and object, ``loans`` (by domain and
     subject) the allows to use what somebody named lends; never changed once built.
     """
 
@@ -79,7 +80,7 @@ class Index(Struct, frozen=True):
         """The index with and without these rows."""
         return Index(
             reshelved(self.subjects, _SUBJECT, _packed, added=added, removed=removed, unpack=rows_in),
-            reshelved(self.objects, _object, tuple, added=_allows(added), removed=_allows(removed)),
+            reshelved(self.objects, _OBJECT, tuple, added=added, removed=removed),
             reduce(Patterns.and_of, added, self.patterns),
             reshelved(self.loans, _SUBJECT, tuple, added=_loans(added), removed=_loans(removed)),
         )
@@ -117,8 +118,16 @@ class Index(Struct, frozen=True):
 
     def about(self, object: str) -> list[Row]:
         """Every allow whose object is ``object`` or a pattern that covers it."""
-        rows = self.objects.get("", {})
+        rows = self.objects.get(Effect.ALLOW.value, {})
         return [row for pattern in self.patterns.of(object) for row in rows.get(pattern, ())]
+
+    def of_object(self, object: str) -> list[Row]:
+        """Every row whose object is literally ``object``."""
+        return [row for there in self.objects.values() for row in there.get(object, ())]
+
+    def of_subject(self, name: str) -> Iterator[Row]:
+        """Every row whose subject is literally ``name``."""
+        return (row for there in self.subjects.values() for row in rows_in(there.get(name, ())))
 
 
 class Filling:
@@ -132,8 +141,7 @@ class Filling:
 
     def add(self, row: Row) -> None:
         put(self._subjects, _SUBJECT(row), row)
-        if row.rule.effect is Effect.ALLOW:
-            put(self._objects, _object(row), row)
+        put(self._objects, _OBJECT(row), row)
         if is_loan(row.rule):
             put(self._loans, _SUBJECT(row), row)
         self._patterns = self._patterns.and_of(row)
@@ -172,13 +180,14 @@ def _joined(few: Iterable[Row]) -> ByObject:
     return objects
 
 
-def _allows(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.rule.effect is Effect.ALLOW]
-
-
 def is_loan(rule: Rule) -> bool:
     """Whether it lets others use what somebody named lends."""
     return rule.effect is Effect.ALLOW and rule.action in USE and is_subject(rule.owner)
+
+
+def is_administration(rule: Rule) -> bool:
+    """Whether it is about something else than to use what there is: to administer it, to share it."""
+    return rule.action in (*ADMINISTRATION, "share") or (rule.action == "*" and rule.effect is Effect.DENY)
 
 
 def covers(rule: Rule, connector: str) -> bool:
@@ -188,7 +197,3 @@ def covers(rule: Rule, connector: str) -> bool:
 
 def _loans(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if is_loan(row.rule)]
-
-
-def _object(row: Row) -> tuple[str, str]:
-    return "", row.rule.object

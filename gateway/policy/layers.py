@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from gateway.policy.conditions import Condition, ConditionError, parse
 from gateway.policy.index import Filling, Index, Row, rows_in
+from gateway.policy.model import is_subject
 from gateway.policy.roles import MEMBER, Links
 from gateway.policy.shelves import SLICE, Slices, packed, put, reshelved
 from gateway.policy.terms import Link, Problem, Rule
@@ -68,8 +69,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Layer:
-    """Rows and links; those of grants stand in ``entries`` too, by their keys. ``ends`` are the moments at which
-    something expires, sorted.
+    """Rows and links; those of grants stand in ``entries`` too, by their keys, and ``named`` has the keys of those that
+    are for a name or about what he owns. ``ends`` are the moments at which something expires, sorted.
     """
 
     index: Index = field(default_factory=lambda: Index({}, {}))
@@ -77,6 +78,7 @@ class Layer:
     conditions: Mapping[str, Condition] = field(default_factory=lambda: {"": ALWAYS})
     facts: Facts = field(default_factory=Facts)
     entries: Mapping[str, Row | Link] = field(default_factory=dict)
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ends: Sequence[int] = ()
 
     @classmethod
@@ -112,26 +114,27 @@ class Layer:
         added = {key: _entry(key, item, conditions, problems) for key, item in fresh.items()}
         if problems:
             raise BadPolicy(problems)
-        removed = [self.entries[key] for key in gone if key in self.entries]
+        without = {key: self.entries[key] for key in gone if key in self.entries}
+        more, less = added.values(), without.values()
         facts = self.facts.copy()
-        for item in removed:
+        for item in less:
             facts.count(item, -1)
-        for item in added.values():
+        for item in more:
             facts.count(item, 1)
-        for item in removed:
+        for item in less:
             if isinstance(item, Row) and item.rule.when and item.rule.when not in facts.conditions:
                 conditions.pop(item.rule.when, None)
         entries = dict(self.entries)
         for key in gone:
             entries.pop(key, None)
         entries.update(added)
-        more, less = added.values(), removed
         return Layer(
             self.index.changed(_rows(more), _rows(less)),
             reshelved(self.links, MEMBER, tuple, added=_links(more), removed=_links(less)),
             conditions,
             facts,
             entries,
+            _named(self.named, added, without),
             sorted(facts.expiries),
         )
 
@@ -170,6 +173,29 @@ def _rows(items: Iterable[Row | Link]) -> list[Row]:
 
 def _links(items: Iterable[Row | Link]) -> list[Link]:
     return [item for item in items if isinstance(item, Link)]
+
+
+def _named(
+    named: Mapping[str, tuple[str, ...]], added: Mapping[str, Row | Link], removed: Mapping[str, Row | Link]
+) -> Mapping[str, tuple[str, ...]]:
+    """The keys by their names, with and without these entries."""
+    more: dict[str, list[str]] = {name: [] for item in removed.values() for name in _names(item)}
+    for key, item in added.items():
+        for name in _names(item):
+            more.setdefault(name, []).append(key)
+    fresh = dict(named)
+    for name, keys in more.items():
+        fresh[name] = (*(key for key in fresh.get(name, ()) if key not in removed), *keys)
+        if not fresh[name]:
+            del fresh[name]
+    return fresh
+
+
+def _names(item: Row | Link) -> set[str]:
+    """Whom an entry is for, and whose things it is about if that is somebody named."""
+    if isinstance(item, Link):
+        return {item.member}
+    return {item.rule.subject, item.rule.owner} if is_subject(item.rule.owner) else {item.rule.subject}
 
 
 def _bump(tally: Tally, what: Hashable, step: int) -> None:

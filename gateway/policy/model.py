@@ -39,7 +39,6 @@ _MATCHER: Final = (
     "actMatch(r.act, p.act, p.eft)",
     "cond(p.when, r.ctx, p.eft)",
 )
-_END: Final = re.compile("[/:]")
 _CALL: Final = re.compile(r"(\w+)\((.*)\)")
 _LADDER_OF: Final = MappingProxyType({step: ladder for ladder in LADDERS for step in ladder})
 _GIVEN: Final = MappingProxyType({step: ladder[: ladder.index(step)] for step, ladder in _LADDER_OF.items()})
@@ -156,8 +155,13 @@ def patterns_for(asked: str, longest: int, odd: Iterable[int] = ()) -> list[str]
     """Every object of a row that ``obj_match`` can accept, each once, where no pattern has more than ``longest``
     characters before its ``*``. A pattern ends behind a ``/`` or ``:``, or is bare; of others, ``odd`` are the lengths.
     """
-    found = [asked, "*", *[f"{asked[: end.end()]}*" for end in _END.finditer(asked, 0, longest)]]
-    if not odd and found[0][-1:] != "*":
+    found = [asked, "*"]
+    for end in "/:":
+        at = asked.find(end, 0, longest)
+        while at >= 0:
+            found.append(asked[: at + 1] + "*")
+            at = asked.find(end, at + 1, longest)
+    if not odd and asked[-1:] != "*":
         return found
     found += [f"{asked[:length]}*" for length in odd if length <= len(asked)]
     return list(dict.fromkeys(found))

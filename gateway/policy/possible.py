@@ -10,9 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.policy.goals import ARGS, Goal, Residual, all_of, any_of, residual
+from gateway.policy.goals import ARGS, MADE, Goal, all_of, any_of
+from gateway.policy.made_texts import made
 from gateway.policy.narrowing import shape_of
 from gateway.policy.places import BeyondCapError, Budget, Place
+from gateway.policy.residuals import Residual, residual
 from gateway.policy.search import values
 from gateway.policy.terms import Json
 
@@ -46,7 +48,7 @@ def example(demands: Sequence[Demand], schema: Json = None, cap: int = CAP) -> d
     ``schema`` is the tool's inputSchema. Raises ``BeyondCapError`` after ``cap`` points.
     """
     goal = all_of(goal for demand in demands for goal in _goals(demand))
-    found = values(goal, {ARGS: Place((ARGS,), shape_of(schema))}, Budget(cap))
+    found = values(goal, {ARGS: Place((ARGS,), shape_of(schema)), MADE: made()}, Budget(cap))
     return None if found is None else found.get(ARGS, {})
 
 

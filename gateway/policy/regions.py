@@ -20,7 +20,7 @@ _WHOLE: Final = 2**53
 _FILLERS: Final = (*b"xyz0123456789", *range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE))
 """Signs that combine with nothing before them; those for private use combine with nothing behind them either."""
 
-_IMPROPER: Final = "e\u0301"
+IMPROPER: Final = "e\u0301"
 """A text that every predicate finds unknown, because it is not in normal form C."""
 
 _BLOCKS: Final = tuple(ip_network(each) for each in ("0.0.0.0/0", "::/0", "::ffff:0:0/96"))
@@ -41,7 +41,7 @@ def scalars(predicates: Sequence[Predicate | Cidr | Hours], bounds: Iterable[flo
         prefixes={affix.text for affix in affixes if affix.side is Side.STARTS},
         suffixes={affix.text for affix in affixes if affix.side is Side.ENDS},
     )
-    yield _IMPROPER
+    yield IMPROPER
     if networks:
         yield from addresses(networks, other_than=equal)
 

@@ -45,7 +45,7 @@ _CROWD: Final = re.compile(rf"\*|user:\*|end:{_ID}/\*")
 _DOMAIN: Final = re.compile(_ID)
 _RATE: Final = re.compile(r"rate:[a-z0-9][a-z0-9_-]*")
 _CONNECTOR: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
-_HOST: Final = re.compile(r"[a-z0-9._-]+")
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|%5B(?:[0-9a-f.]|%3A)+%5D)(?:%3A[0-9]{1,5})?")
 
 _INVISIBLE: Final = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters; a text that is printable has none of them."""
@@ -136,7 +136,8 @@ def _item(object: str, head: str, rest: str) -> str:
     if not named:
         return f"nothing is named in `{object}` after `{object[-1]}`; for everything write `{object}*`"
     if head == "http" and not _HOST.fullmatch(named):
-        return f"`{named}` in `{object}` is not a host in small letters, without a port"
+        told = "a port other than 443 of https stands behind it as `%3APORT`"
+        return f"`{named}` in `{object}` is not a host in small letters; {told}"
     prefix = named.removesuffix("*")
     normal = spelled_uri(prefix) if colon and kind == "resource" else spelled_name(read_name(prefix))
     return "" if prefix == normal else f"`{prefix}` in `{object}` is not in the normal form; write `{normal}`"

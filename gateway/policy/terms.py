@@ -14,7 +14,10 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+from gateway.policy import json_value
+from gateway.policy.mapping import ArgumentMapping
+
+Json: TypeAlias = json_value.Json
 
 MAIN: Final = "main"
 """The domain of ``/mcp``, ``/sse``, ``/api`` and the pages."""
@@ -129,7 +132,8 @@ class Context(Struct, frozen=True, gc=False):
     ``args`` is ``None`` when the arguments are unknown (a listing): then a decision answers
     whether *some* arguments could be allowed. ``env`` has ``now`` (ms since the epoch),
     ``offset`` (minutes east of UTC, for ``hours``) and ``address`` (text). ``owner_roles`` is ``None``
-    when nobody looked them up: then a condition on them is unknown.
+    when nobody looked them up: then a condition on them is unknown. With a ``mapping`` the unknown arguments are those
+    that it makes of the arguments of the chain; known ones are what it made.
     """
 
     args: Mapping[str, Json] | None = NOTHING
@@ -140,6 +144,7 @@ class Context(Struct, frozen=True, gc=False):
     env: Mapping[str, Json] = NOTHING
     connection: Mapping[str, Json] = NOTHING
     owner_roles: tuple[str, ...] | None = None
+    mapping: ArgumentMapping | None = None
 
 
 class Access(Struct, frozen=True, gc=False):

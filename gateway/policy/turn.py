@@ -12,13 +12,14 @@ from operator import or_
 from typing import Final, TypeAlias
 
 from gateway.policy.engine import Policy
-from gateway.policy.model import act_match, dom_match, is_subject, obj_match
+from gateway.policy.model import ADMINISTRATION, act_match, dom_match, is_subject, obj_match
 from gateway.policy.shelves import SLICE, Slices
 from gateway.policy.terms import Effect, Link, Rule, Subject
 
 Row: TypeAlias = Rule | Link
 
-USES: Final = ("read", "write")
+LISTED: Final = ("read", "write", *ADMINISTRATION, "share")
+"""The actions by which things are seen: to use them, and to administer them by tools of our own."""
 
 MANY: Final = 100
 """Where more objects are touched, everything counts as touched: to look is as cheap then."""
@@ -76,7 +77,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two policies, and the ``rows`` that only one of them has; ``held`` are those about using, by their domains."""
+    """Two policies, and the ``rows`` that only one of them has; ``held`` are those by which things are seen, by their
+    domains.
+    """
 
     before: Policy
     after: Policy
@@ -84,7 +87,7 @@ class Difference:
     held: Mapping[str, Held]
 
     def touches(self, subject: Subject, domain: str, now: int) -> Touched:
-        """What may be used otherwise now by ``subject`` in ``domain``. ``now`` is ms since the epoch."""
+        """What may be seen otherwise now by ``subject`` in ``domain``. ``now`` is ms since the epoch."""
         there = [held for each, held in self.held.items() if dom_match(domain, each)]
         if all(held.named for held in there):
             names = frozenset((subject.name,))
@@ -101,7 +104,7 @@ def _by_domain(rows: Iterable[Row]) -> "Slices[Mapping[str, Held]]":
     for number, row in enumerate(rows):
         if isinstance(row, Link):  # a role may give anything
             objects.setdefault(row.domain, {}).setdefault(row.member, set()).add("*")
-        elif any(act_match(use, row.action, row.effect) for use in USES):
+        elif any(act_match(each, row.action, row.effect) for each in LISTED):
             objects.setdefault(row.domain, {}).setdefault(row.subject, set()).add(row.object)
         if number % SLICE == 0:
             yield

@@ -116,11 +116,22 @@ class Sessions:
         """The open streams, as they are now."""
         return iter(list(self._streams))
 
-    def end_where(self, invalid: Callable[[Subject], bool]) -> None:
-        """End every session and stream of a subject whose credential no longer counts."""
+    def end_where(
+        self,
+        invalid: Callable[[Subject], bool],
+        *,
+        spared: "Callable[[asyncio.Task[object]], bool]" = lambda _: False,
+    ) -> None:
+        """End every session and stream of a subject whose credential no longer counts. A session in which a task runs
+        that is ``spared`` still hears the end of it; it is to be looked at again.
+        """
+        kept: set[Stream | None] = set()
         for session in [each for each in self._sessions.values() if invalid(each.subject)]:
-            self.end(session)
-        for stream in [each for each in self._streams if invalid(each.subject)]:
+            if session.stop(spared):
+                kept.add(session.stream)
+            else:
+                self.end(session)
+        for stream in [each for each in self._streams if each not in kept and invalid(each.subject)]:
             self.detach(stream)
 
     def expire(self, now: int) -> None:

@@ -95,5 +95,11 @@ class Session:
     def end(self) -> None:
         if self.stream is not None:
             self.stream.close()
-        for request_id in list(self.running):
+        self.stop()
+
+    def stop(self, spared: "Callable[[asyncio.Task[object]], bool]" = lambda _: False) -> bool:
+        """Cancel what runs, but for the tasks that are ``spared``; whether there are any."""
+        left = {id: task for id, task in self.running.items() if not spared(task)}
+        for request_id in left:
             self.cancel(request_id)
+        return len(left) < len(self.running)

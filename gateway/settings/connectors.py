@@ -13,12 +13,10 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from connectors import addresses
 from connectors.base import Secret
-from gateway.identity import normal_email
 from gateway.settings.terms import (
     Binding,
     ConnectionSettings,
     ConnectorSettings,
-    MailSettings,
     Mode,
     OidcSettings,
     Tools,
@@ -110,7 +108,6 @@ def _connections(top: Table, references: References, mode: Mode) -> ConnectionSe
         webhook_secret=_secret(table, "webhook_secret", references),
         webhook_private_hosts=table.texts("webhook_private_hosts", private_host),
         oidc=_oidc(sign_in.table("oidc"), references) if sign_in.has("oidc") else None,
-        mail=_mail(sign_in.table("mail"), references, mode) if sign_in.has("mail") else None,
     )
     if settings.binding is Binding.SAME_BROWSER and mode is Mode.PRODUCTION:
         sentence = "`same_browser` does not keep a forwarded link from connecting somebody else's account"
@@ -140,24 +137,6 @@ def _oidc(table: Table, references: References) -> OidcSettings:
         private_hosts=table.texts("private_hosts", private_host),
     )
     _demand(table, "issuer", "client_id")
-    table.close()
-    return settings
-
-
-def _mail(table: Table, references: References, mode: Mode) -> MailSettings:
-    settings = MailSettings(
-        host=table.parsed("host", _mail_host, ""),
-        port=table.integer("port", 587, 1, 65_535),
-        sender=table.parsed("sender", normal_email, ""),
-        user=table.text("user"),
-        password=_secret(table, "password", references),
-        starttls=table.flag("starttls", True),
-    )
-    _demand(table, "host", "sender")
-    if table.has("user") != table.has("password"):
-        table.problem("`user` and `password` go together", "user")
-    if mode is Mode.PRODUCTION and not settings.starttls and not _is_loopback(settings.host):
-        table.problem("production hands one-time codes over encrypted; remove `starttls`", "starttls")
     table.close()
     return settings
 
@@ -230,14 +209,14 @@ def _beginning(text: str) -> str:
 def _issuer(text: str) -> str:
     """OpenID Connect Discovery 1.0 §2: https, no query; plain http for a provider on this machine."""
     parts = _split(text)
-    if parts.query or (parts.scheme == "http" and not _is_loopback(parts.hostname or "")):
+    if parts.query or (parts.scheme == "http" and not is_loopback(parts.hostname or "")):
         raise ValueError(f"`{text}` is not an issuer such as `https://id.example.com` (https, no query)")
     return text
 
 
 def _redirect(text: str, mode: Mode) -> str:
     parts = _split(text)
-    if parts.scheme == "http" and (mode is Mode.PRODUCTION or not _is_loopback(parts.hostname or "")):
+    if parts.scheme == "http" and (mode is Mode.PRODUCTION or not is_loopback(parts.hostname or "")):
         raise ValueError(f"`{text}` is plain http, which is for this machine and for development; use https")
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         if name in OURS:
@@ -245,13 +224,8 @@ def _redirect(text: str, mode: Mode) -> str:
     return text
 
 
-def _mail_host(text: str) -> str:
-    if addresses.literal(text) is None and not addresses.is_name(text):
-        raise ValueError(f"`{text}` is not a host")
-    return text
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     address = addresses.literal(host) if host else None
     return host == "localhost" if address is None else addresses.reach(address) is addresses.Reach.LOOPBACK
 

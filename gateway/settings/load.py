@@ -15,11 +15,14 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from connectors.base import Secret
+from connectors.packages.finding import package_names
 from gateway.identity import normal_email
 from gateway.policy.signature import TrustedKey, read_public
 from gateway.policy.terms import Place, Problem
 from gateway.settings.connectors import read_connectors
+from gateway.settings.mail import read_mail
 from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
+from gateway.settings.tools import omitted, read_tools
 from gateway.settings.upstreams import read_servers, read_upstreams
 from gateway.settings.values import References, Table, read_secret, suggestion
 
@@ -29,7 +32,7 @@ DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
 MOST_KEY_BYTES: Final = 4096
-FILES: Final = ("ostiary.toml", "upstreams.toml", "connectors.toml", "servers.toml")
+FILES: Final = ("ostiary.toml", "upstreams.toml", "connectors.toml", "servers.toml", "tools.toml")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?")
 _SECRET_ID: Final = re.compile(r"[a-z0-9-]{1,32}")
@@ -63,12 +66,15 @@ class _Loading:
     def settings(self) -> Settings:
         top = self._file("ostiary.toml", required=True)
         server, store, policy = top.table("server"), top.table("store"), top.table("policy")
+        admin = top.table("admin")
         host, port = self._bind(server)
         mode = self._mode(server, host)
         store_settings = self._store(store)
         upstreams = read_upstreams(self._file("upstreams.toml"), self.references, self.root)
         ids = tuple(spec.id for spec in upstreams)
         connecting = read_connectors(self._file("connectors.toml"), self.references, self.root, mode=mode, taken=ids)
+        made = read_tools(self._file("tools.toml"), self.references, self._variable("OMIT_HANDLERS", omitted, ()))
+        offered = (*ids, *(each.id for each in connecting.connectors), *package_names(omit=made.handlers.omit))
         settings = Settings(
             folder=self.folder,
             root=self.root,
@@ -91,15 +97,20 @@ class _Loading:
             check_one_in=policy.integer("check_one_in", 1000, 0, 1_000_000_000),
             trusted_keys=self._trusted_keys(policy, mode),
             audit=self._audit(top.table("audit")),
-            admin_email=self._admin(top.table("admin")),
+            admin_email=self._admin(admin),
+            log_new_keys=self._log_new_keys(admin),
             upstreams=upstreams,
-            servers=read_servers(self._file("servers.toml"), (*ids, *(each.id for each in connecting.connectors))),
+            servers=read_servers(self._file("servers.toml"), offered),
             connectors=connecting.connectors,
             definition_folders=connecting.folders,
             connections=connecting.connections,
+            mail=read_mail(top, self.references, mode),
+            http=made.http,
+            handlers=made.handlers,
+            named_secrets=made.secrets,
             notes=tuple(self.notes),
         )
-        for table in (top, server, store, policy):
+        for table in (top, server, store, policy, admin):
             table.close()
         self._refuse_strays()
         if self.problems:
@@ -242,9 +253,16 @@ class _Loading:
         return settings
 
     def _admin(self, admin: Table) -> str:
-        email = admin.parsed("email", normal_email, DEFAULT_ADMIN)
-        admin.close()
-        return self._variable("MCP_ADMIN_EMAIL", normal_email, email)
+        return self._variable("MCP_ADMIN_EMAIL", normal_email, admin.parsed("email", normal_email, DEFAULT_ADMIN))
+
+    def _log_new_keys(self, admin: Table) -> bool:
+        on = admin.flag("log_new_keys", False)
+        if on:
+            self.notes.append(
+                "warning: `admin.log_new_keys` is on: every new API key is written into the log, and whoever reads the "
+                "log can use it"
+            )
+        return on
 
     def _variable(self, name: str, parse: Callable[[str], T], default: T) -> T:
         """An environment variable that wins over ``default``; an empty one counts as not set."""

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Final
 
 from connectors.base import Secret, UpstreamSpec
+from connectors.http_calls.secrets import NamedSecret
 from gateway.identity import KeyRing
 from gateway.policy.signature import TrustedKey
 from gateway.policy.terms import Problem
@@ -41,13 +43,14 @@ class Names(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """One server that we offer under ``/mcp/ID``."""
+    """One server that we offer under ``/mcp/ID``; with ``custom`` also what users made."""
 
     id: str
     upstreams: tuple[str, ...]
     mode: ServerMode
     names: Names
     instructions: str = ""
+    custom: bool = False
 
 
 class Tools(StrEnum):
@@ -100,7 +103,9 @@ class OidcSettings:
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:
-    """Where one-time codes are handed in (SMTP); ``user`` is ``""`` where no sign-in is asked for."""
+    """Where mails are handed in (SMTP); ``user`` is ``""`` where no sign-in is asked for. ``send_keys``: whether the
+    mail that tells somebody of his API key holds it.
+    """
 
     host: str
     port: int
@@ -108,6 +113,7 @@ class MailSettings:
     user: str = ""
     password: Secret | None = None
     starttls: bool = True
+    send_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,30 @@ class ConnectionSettings:
     webhook_secret: Secret | None = None
     webhook_private_hosts: tuple[str, ...] = ()
     oidc: OidcSettings | None = None
-    mail: MailSettings | None = None
+
+
+NATIVE: Final = "native"
+"""All groups of the gateway's own tools, where some are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Requests of tools made at run time: ``private_hosts`` are exceptions to the address guard."""
+
+    private_hosts: tuple[str, ...] = ()
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSettings:
+    """``omit`` names the handler packages, and the groups of the gateway's own tools, that are not offered."""
+
+    omit: frozenset[str] = frozenset()
+    timeout_s: float = 60.0
+
+    def omits(self, group: str) -> bool:
+        """Whether a group of the gateway's own tools is left out."""
+        return group in self.omit or NATIVE in self.omit
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +215,11 @@ class Settings:
     connectors: tuple[ConnectorSettings, ...] = ()
     definition_folders: tuple[Path, ...] = ()
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
+    mail: MailSettings | None = None
+    http: HttpSettings = field(default_factory=HttpSettings)
+    handlers: HandlerSettings = field(default_factory=HandlerSettings)
+    named_secrets: tuple[NamedSecret, ...] = ()
+    log_new_keys: bool = False
     notes: tuple[str, ...] = ()
     """What the operator should hear at start, one sentence each."""
 

@@ -14,7 +14,10 @@ from gateway.settings.personal import read_personal
 from gateway.settings.terms import Names, ServerMode, ServerSpec
 from gateway.settings.values import References, Table, looks_secret, suggestion
 
-RESERVED: Final = ("custom", "gateway", "http", "main", "system")
+CUSTOM: Final = "custom"
+"""Stands among the upstreams of a server for what users made."""
+
+RESERVED: Final = (CUSTOM, "gateway", "http", "main", "system")
 REFERENCE: Final = '`{ env = "NAME" }` or `{ file = "PATH" }`'
 """How a secret is written in a file."""
 
@@ -157,13 +160,13 @@ def _tools(table: Table) -> Mapping[str, str]:
 
 
 def _server(id: str, table: Table, known: tuple[str, ...]) -> ServerSpec:
-    upstreams = table.texts("upstreams", _one_of(known))
-    single = len(upstreams) == 1
+    offered = table.texts("upstreams", _one_of((*known, CUSTOM)))
+    single = len(offered) == 1 and CUSTOM not in offered
     mode = table.choice("mode", ServerMode, ServerMode.UPSTREAM if single else ServerMode.DIRECT)
     names = table.choice("names", Names, Names.BARE if mode is ServerMode.UPSTREAM else Names.PREFIXED)
-    if not upstreams and not table.has("upstreams"):
+    if not offered and not table.has("upstreams"):
         table.problem("a server needs `upstreams`, a list of ids of `upstreams.toml` and `connectors.toml`")
-    if len(set(upstreams)) != len(upstreams):
+    if len(set(offered)) != len(offered):
         table.problem("`upstreams` names one upstream twice", "upstreams")
     if not single and mode is ServerMode.UPSTREAM:
         table.problem("mode `upstream` presents exactly one upstream", "mode")
@@ -171,9 +174,10 @@ def _server(id: str, table: Table, known: tuple[str, ...]) -> ServerSpec:
         table.problem("names `bare` need exactly one upstream, or two tools could have one name", "names")
     spec = ServerSpec(
         id=id,
-        upstreams=upstreams,
+        upstreams=tuple(each for each in offered if each != CUSTOM),
         mode=mode,
         names=names,
+        custom=CUSTOM in offered,
         instructions=table.text("instructions", most=20_000),
     )
     table.close()

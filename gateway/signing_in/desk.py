@@ -13,11 +13,12 @@ from typing import Any, Final, Protocol, TypeVar
 from connectors.base import Secret
 from gateway.errors import Refusal, Unauthenticated, Unavailable
 from gateway.identity import Identities, KeyRing, normal_email
+from gateway.mail import NotMailed
 from gateway.manage.sign_ins import find_sign_in, mail_code, sign_in, sign_out, sweep, take_code
 from gateway.pipeline.buckets import Buckets
 from gateway.policy.limits import Limit
 from gateway.policy.terms import Subject
-from gateway.signing_in.mail import NotMailed, Post
+from gateway.signing_in.mail import PostCode
 from gateway.signing_in.openid import Leaving, NotSignedIn, OpenIdSignIn
 from gateway.snapshot import Snapshot
 from gateway.store import base
@@ -75,7 +76,7 @@ class Desk:
         *,
         stale_after: float,
         clock: Callable[[], int],
-        post: Post | None = None,
+        post: PostCode | None = None,
         openid: OpenIdSignIn | None = None,
     ) -> None:
         self._store, self._follower, self._ring, self._now = store, follower, ring, clock
@@ -202,7 +203,7 @@ class Desk:
     def _count(self, address: str) -> None:
         self._buckets.take(("try", address), TRIES, self._now())
 
-    def _mail(self, post: Post, to: str, code: Secret) -> None:
+    def _mail(self, post: PostCode, to: str, code: Secret) -> None:
         if len(self._mails) >= MAILS_WAITING:
             log.error("a code was not mailed: %d mails wait already", len(self._mails))
             return
@@ -210,7 +211,7 @@ class Desk:
         self._mails.add(task)
         task.add_done_callback(self._mails.discard)
 
-    async def _hand_in(self, post: Post, to: str, code: Secret) -> None:
+    async def _hand_in(self, post: PostCode, to: str, code: Secret) -> None:
         async with self._turns:
             try:
                 await post(to, code)

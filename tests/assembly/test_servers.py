@@ -28,7 +28,7 @@ def settings(tmp_path):
         "config/ostiary.toml": "",
         "config/connectors.toml": SETTINGS,
         "config/upstreams.toml": '[upstreams.git]\ncommand = ["git"]\n',
-        "config/servers.toml": '[servers.desk]\nupstreams = ["second", "git", "broken"]\n[servers.one]\nupstreams = ["shop"]\n',
+        "config/servers.toml": '[servers.desk]\nupstreams = ["second", "git", "broken"]\n[servers.one]\nupstreams = ["shop", "custom"]\n',
         "definitions/shop.yaml": DEFINITION,
         "policies/x.md": "",
     }
@@ -43,7 +43,8 @@ def test_main_offers_every_upstream_and_every_connector_that_can_be_used(setting
     main, desk, one = servers_of(settings, Platforms(settings).current)
     assert (main.id, set(main.connectors), main.meta) == ("main", {"git", "shop", "second"}, {"second"})
     assert (desk.connectors, desk.meta, desk.prefixed) == (("second", "git"), {"second"}, True)
-    assert (one.connectors, one.meta, one.prefixed) == (("shop",), frozenset(), False)
+    assert (one.connectors, one.meta, one.prefixed) == (("shop",), frozenset(), True)
+    assert (main.custom, desk.custom, one.custom) == (True, False, True)
 
 
 def test_without_connectors_only_upstreams_are_offered(settings):

@@ -39,6 +39,25 @@ def test_what_conditions_see_is_told():
     assert (found.owner_roles, found.offset, found.lenders, found.cut) == (("admin",), 60, ("user:b",), True)
 
 
+def test_what_a_users_tool_calls_is_told_apart_with_its_own_arguments_and_lenders():
+    outer, inner = Context(args={"a": 1}), Context(args={"b": "hush", "c": 2}, tool=Tool("x", "y", via="custom/n"))
+    chain = (
+        Access("user:a", "main", "user:b", "custom/n", "write", outer),
+        Access("user:b", "main", "user:b", "custom/n", "write", outer),
+        Access("user:a", "main", "user:c", "x/y", "read", inner),
+        Access("user:c", "main", "user:c", "x/y", "read", inner),
+    )
+    readable = frozenset({"a", "c"})
+    found = question_of(
+        chain, shown="custom/n", hidden=(), readable_claims=frozenset(), hashed=HASHED, readable=readable
+    )
+    calls = found.calls
+    assert (found.lenders, found.cut, found.key) == (("user:b",), False, key_mark(HASHED))
+    assert (calls.object, calls.owner, calls.action, calls.lenders) == ("x/y", "user:c", "read", ("user:c",))
+    assert (calls.arguments, list(calls.hashed), calls.kinds) == ({"/c": "2"}, ["/b"], "t")
+    assert (calls.tool.name, calls.tool.via, "hush" in str(found)) == ("y", "custom/n", False)
+
+
 def test_a_key_is_told_from_another_and_not_told():
     other = keyed_hash(b"o" * 32)
     assert key_mark(HASHED) != key_mark(other)

@@ -116,6 +116,21 @@ async def test_a_listing_asks_about_the_schema_of_a_tool_in_a_form_that_is_made_
     assert asked.value == offer.schema == schema
 
 
+async def test_a_server_of_what_users_make_says_that_its_tools_and_prompts_can_change():
+    directory = Directory([Server(MAIN, ("a",), custom=True)], [FakeConnector("a", capabilities={"logging": {}})])
+    found = (await directory.view(MAIN, AMY)).capabilities
+    assert found == {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
+    assert not (await directory.view(MAIN, AMY)).listed[Kind.TOOL]
+
+
+async def test_a_view_knows_every_tool_by_its_object_wherever_it_stands():
+    connectors = [FakeConnector("a", [tool("x"), prompt("p")]), FakeConnector("b", [tool("y/z")])]
+    directory = Directory([Server(MAIN, ("a", "b"), meta=frozenset("b"))], connectors)
+    view = await directory.view(MAIN, AMY)
+    assert {object: offer.item.name for object, offer in view.tools.items()} == {"a/x": "x", "b/y%2Fz": "y/z"}
+    assert view.tools["b/y%2Fz"] is view.behind["b/y%2Fz"]
+
+
 async def test_capabilities_are_those_of_any_connector():
     shelf = directory(
         FakeConnector("a", capabilities={"tools": {}, "resources": {}}),

@@ -172,6 +172,16 @@ def test_the_first_start_shows_a_key_that_works_and_the_second_shows_none(childr
     assert all(json.loads(line)["id"] for line in second.out), "standard output is for audit entries alone"
 
 
+def test_the_first_key_stands_in_the_log_only_where_that_is_set_and_warned_about(children, site):
+    site.write("config/ostiary.toml", "[admin]\nlog_new_keys = true\n")
+    first = serve(children, site, free_port(), MCP_ADMIN_EMAIL="root@example.com")
+    assert first.end() == 0
+    key = re.search(r"shown this once:  (ost_\S+)", "".join(first.out))[1]
+    logged = [line for line in first.err if key in line]
+    assert [line.rpartition("gateway.letters: ")[2] for line in logged] == [f"new API key of root@example.com: {key}\n"]
+    assert any(line.startswith("warning: `admin.log_new_keys` is on") for line in first.err)
+
+
 def test_a_port_in_use_is_one_clean_line_and_costs_no_key(site):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))

@@ -325,7 +325,7 @@ async def test_without_names_a_loan_lends_what_its_level_reaches(store):
     [
         {"to": "nobody"},
         {"to": ANN},
-        {"to": "role:all"},
+        {"to": "role:all of us"},
         {"to": BOB, "level": "manage"},
         {"to": BOB, "days": 0},
         {"to": BOB, "days": 400},

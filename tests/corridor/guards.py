@@ -154,8 +154,9 @@ def town(folder: Path, guards: dict[str, Guard], people: Iterable[str], *, more:
             servers.kill()
 
 
-def added(house: House, email: str, role: str = "dev") -> User:
-    words = ["--config", str(house.folder / "config"), "users", "add", email, "--role", role, "--json"]
+def added(house: House, email: str, *roles: str) -> User:
+    given = [word for role in roles or ("dev",) for word in ("--role", role)]
+    words = ["--config", str(house.folder / "config"), "users", "add", email, *given, "--json"]
     done = CliRunner().invoke(main, words, env=house.environment, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return User(house, email, json.loads(done.stdout)["key"])

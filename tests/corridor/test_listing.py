@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.custom.names import BUILTINS
 from tests.corridor.house import House, modern, result_of
 
 ARGUMENTS: list[dict[str, Any]] = [
@@ -38,11 +39,11 @@ def test_a_tool_is_listed_exactly_when_some_call_of_it_is_allowed(
 
 @pytest.fixture(scope="session")
 def every_tool(house: House) -> list[str]:
-    """What the servers offer, whatever the policy says."""
+    """What the servers offer, and the gateway itself, whatever the policy says."""
     things = json.loads(house.cli("policy", "inventory"))["things"]["main"]
     named = (thing["object"].partition("/") for thing in things)
     tools = [f"{connector}__{name}" for connector, _, name in named if ":" not in name and "grown" not in name]
-    return [name for name in tools if not name.endswith(SKIPPED)]
+    return [*(name for name in tools if not name.endswith(SKIPPED)), *sorted(BUILTINS)]
 
 
 def reached(answer: dict[str, Any]) -> bool:

@@ -14,7 +14,9 @@ from tests.corridor.test_isolation import INITIALIZE, legacy
 
 @contextmanager
 def following(house: House, key: str, method: str, path: str, **request: Any) -> Iterator[Callable[..., Any]]:
-    """Yields a function that gives the next message of a stream, or raises ``queue.Empty`` after ``wait`` seconds."""
+    """Yields a function that gives the next message of a stream, or raises ``queue.Empty`` after ``wait`` seconds. The
+    last one is an exception: how the stream ended.
+    """
     heard: queue.Queue[Any] = queue.Queue()
     ready = threading.Event()
     client = house.client(key)
@@ -27,6 +29,7 @@ def following(house: House, key: str, method: str, path: str, **request: Any) ->
                 for line in stream.iter_lines():
                     if line.startswith("data: ") and len(line) > 6:  # the first event may be empty
                         heard.put(json.loads(line[6:]) if line[6] == "{" else line[6:])
+            heard.put(EOFError("the stream has ended"))
         except Exception as error:  # noqa: BLE001 - told to the test below
             heard.put(error)
 

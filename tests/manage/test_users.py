@@ -6,8 +6,8 @@ import pytest
 
 from gateway.errors import Unauthenticated
 from gateway.identity import Identities, KeyRing
+from gateway.manage.remains import PAGE
 from gateway.manage.users import (
-    PAGE,
     add_user,
     bootstrap_admin,
     delete_user,
@@ -194,6 +194,7 @@ async def test_of_two_nodes_that_start_at_once_one_makes_the_account(store):
         """A store whose other node adds the same account just before ours."""
 
         grants, keys, connections, flows = store.grants, store.keys, store.connections, store.flows
+        tools, prompts, sign_ins, mailed_codes = store.tools, store.prompts, store.sign_ins, store.mailed_codes
 
         class Users:
             page = staticmethod(store.users.page)

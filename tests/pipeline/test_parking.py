@@ -9,13 +9,14 @@ import pytest
 
 from connectors.base import NOT_ASKED, Caller, UpstreamError
 from gateway.errors import Limited, UpstreamFailed
+from gateway.identity import Identities
 from gateway.mcp.terms import Era, Params, Request
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.parking import QUESTIONS_BYTES, Parked, Parking
 from gateway.pipeline.passage import Passage
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Subject
-from tests.builders import ALL, NOON, ORIGIN, Door, call
+from tests.builders import ALL, NOON, ORIGIN, RING, Door, call
 from tests.fakes import Client
 
 AMY, BOB = Subject("user:amy"), Subject("user:bob")
@@ -32,7 +33,8 @@ def way_of(door: Door, capabilities: Params) -> Way:
     assert isinstance(asked.message, Request)
     snapshot = door.follower.current
     judge = Judge(snapshot.policy, AMY, "main", {})
-    return Way(asked, asked.message, AMY, Client(capabilities), judge, Passage("1", NOON, ORIGIN, "main", "tools/call"))
+    passage = Passage("1", NOON, ORIGIN, "main", "tools/call")
+    return Way(asked, asked.message, AMY, Client(capabilities), judge, passage, Identities(RING))
 
 
 async def ended(parked: Parked) -> None:

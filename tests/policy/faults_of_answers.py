@@ -1,6 +1,6 @@
 """Faults in what is remembered, in versions, in conditions and in listing."""
 
-from tests.policy.fault import CHAINED, DECIDED, JUDGED, LENT, LISTED, LIVED, MATCHED, RATED, Fault
+from tests.policy.fault import CHAINED, DECIDED, JUDGED, LEFT, LENT, LISTED, LIVED, MADE, MAPPED, MATCHED, RATED, Fault
 
 FAULTS_OF_ANSWERS = (
     # what is remembered
@@ -71,7 +71,7 @@ FAULTS_OF_ANSWERS = (
         "rows that Casbin did not need are forgotten",
         DECIDED,
         "engine_casbin.py",
-        "hearing.fitting + self.fitting(asked, rows[hearing.heard :])",
+        "hearing.fitting + self.fitting(asked, rest) if rest else hearing.fitting",
         "hearing.fitting",
     ),
     Fault(
@@ -113,8 +113,8 @@ FAULTS_OF_ANSWERS = (
         "what is listed is remembered without the claims",
         LISTED,
         "answers.py",
-        "mood = tuple([judge(context) for judge in self.outer])",
-        "mood = ()",
+        "mood: Mood = tuple([judge(context) for judge in self.outer])",
+        "mood: Mood = ()",
     ),
     # versions
     Fault(
@@ -316,4 +316,27 @@ FAULTS_OF_ANSWERS = (
         "yield from (*ordered, floor(ordered[0]) - 1,",
         "yield from (floor(ordered[0]) - 1,",
     ),
+    # arguments made of arguments
+    Fault(
+        "what is called is asked about the arguments of what calls it",
+        MAPPED,
+        "residuals.py",
+        "goal = translated(goal, ctx.mapping)",
+        "pass",
+    ),
+    Fault(
+        "what is handed on is forgotten",
+        MAPPED,
+        "residuals.py",
+        "names = {name: Whole(name) for name in mapping.passed}",
+        "names: dict[str, Template] = {}",
+    ),
+    Fault(
+        "what is listed is remembered without the mapping",
+        LEFT,
+        "answers.py",
+        "if context.mapping is not None:",
+        "if False:",
+    ),
+    Fault("a made text may begin and end in any way", MADE, "made_texts.py", ", *ends])", "])"),
 )

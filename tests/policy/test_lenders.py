@@ -22,12 +22,14 @@ def lenders(policy: Policy, subject: str = BOB, connector: str = "slack", *, dom
     return policy.lenders(Subject(subject), domain, connector, now)
 
 
-def by_looking_at_every_row(world, subject: Subject, domain: str, connector: str, now: int) -> set[str]:
-    """The owners whom an allow of use names that speaks for the subject about something of the connector."""
+def by_looking_at_every_row(world, subject: Subject, domain: str, connector: str, now: int) -> set[tuple[str, str]]:
+    """The owners whom an allow of use names that speaks for the subject about something of the connector, with its
+    object.
+    """
     objects = [object for object in OBJECTS if object.startswith(f"{connector}/")]
     asked = context(now=now, groups=subject.groups)
     return {
-        row.owner
+        (row.owner, row.object)
         for row in world.rules
         if row.effect is Effect.ALLOW and row.owner in OWNERS and row.owner not in ("system", subject.name)
         for object in objects
@@ -50,8 +52,10 @@ def test_lenders_are_those_whom_some_row_names(world, name, groups, domain, now,
     for connector in ("a", "b"):
         brute = by_looking_at_every_row(world, subject, domain, connector, now)
         for each in (policy, policy.plainly()):
-            assert set(each.lenders(subject, domain, connector, now)) == brute
-            assert each.lenders(subject, domain, connector, now) == tuple(sorted(brute)), "it is remembered"
+            lent = each.lent(subject, domain, connector, now)
+            assert {(owner, object) for owner, objects in lent.items() for object in objects} == brute
+            assert sum(map(len, lent.values())) == len(brute), "each is named once"
+            assert each.lenders(subject, domain, connector, now) == tuple(sorted(lent)), "it is remembered"
 
 
 @given(cases(), st.sampled_from((0, 3, 20)))

@@ -125,6 +125,11 @@ def test_a_rule_and_a_role_given_become_values_with_their_place():
         ("p, *, *, *, Slack/*, read, , deny", "`Slack/*` does not begin with the name of a connector"),
         ("p, *, *, *, sl_ack/*, read, , deny", "`sl_ack/*` does not begin with the name of a connector"),
         ("p, *, *, *, http/API.example.com, read, , deny", "is not a host in small letters"),
+        (
+            "p, *, *, *, http/api.example.com%3a80, read, , deny",
+            "is not a host in small letters; a port other than 443",
+        ),
+        ("p, *, *, *, http/api.example.com%3A, read, , deny", "is not a host in small letters; a port other than 443"),
         # actions
         ("p, *, *, *, slack/x, execute, , deny", "action `execute` is none of `read`, `write`, `inspect`"),
         ("p, *, *, *, slack/x, rate:, , deny", "action `rate:` is none of"),
@@ -203,6 +208,8 @@ def test_a_row_that_casbin_would_take_wrongly_is_a_problem_with_its_line(row, se
         "p, role:x, main, self, notes/read a note, read, , allow",
         "p, role:x, main, self, fs/prompt:a%2Ab, read, , allow",
         "p, role:x, main, system, http/api.example.com, write, , allow",
+        "p, role:x, main, self, http/10.0.0.7%3A8443, write, , allow",
+        "p, role:x, main, self, http/%5B2606%3A4700%3A%3A1111%5D%3A8443, read, , allow",
         "p,role:x,main,self,slack/x,write,(args.a == 'x, y'),allow",
         "p, *, *, *, *, rate:default, , deny",
         "g, group:corp/admins, role:x, *",

@@ -52,7 +52,7 @@ def test_without_the_file_nothing_is_connected_and_the_defaults_hold(folder):
     assert settings.connectors == settings.definition_folders == ()
     assert settings.connections.binding is Binding.SESSION
     assert (settings.connections.redirects, settings.connections.webhook) == ((), "")
-    assert settings.connections.oidc is settings.connections.mail is None
+    assert settings.connections.oidc is None
 
 
 def test_everything_can_be_set(folder):
@@ -72,13 +72,6 @@ def test_everything_can_be_set(folder):
         client_secret = { env = "LONG" }
         name = "Example"
         private_hosts = ["10.0.0.8"]
-        [sign_in.mail]
-        host = "smtp.example.com"
-        port = 2525
-        sender = "Ostiary@Example.com"
-        user = "ostiary"
-        password = { env = "LONG" }
-        starttls = false
         [connectors.code]
         definition = "github_app"
         tools = "meta"
@@ -105,11 +98,9 @@ def test_everything_can_be_set(folder):
         ("10.0.0.7:8443",),
     )
     assert connections.webhook_secret.reveal() == SECRET
-    oidc, mail = connections.oidc, connections.mail
+    oidc = connections.oidc
     assert (oidc.issuer, oidc.client_id, oidc.name) == ("https://id.example.com/realms/one", "ostiary", "Example")
     assert (oidc.client_secret.reveal(), oidc.private_hosts) == (SECRET, ("10.0.0.8",))
-    assert (mail.host, mail.port, mail.sender) == ("smtp.example.com", 2525, "ostiary@example.com")
-    assert (mail.user, mail.password.reveal(), mail.starttls) == ("ostiary", SECRET, False)
     code, helpdesk = settings.connectors
     assert (code.id, code.definition, code.tools) == ("code", "github_app", Tools.META)
     assert (code.client_id, code.client_secret.reveal()) == ("Iv1.0123456789abcdef", SECRET)
@@ -149,11 +140,9 @@ def test_every_commented_example_of_the_sample_is_a_setting(folder):
     settings = read(folder, text)
     assert [each.id for each in settings.connectors] == ["github", "helpdesk"]
     assert settings.connections.oidc
-    assert settings.connections.mail
     assert settings.connections.webhook
     defaults = read(folder, "").connections
     assert settings.connections.binding is defaults.binding
-    assert settings.connections.mail.starttls
 
 
 # -- what is wrong
@@ -196,11 +185,7 @@ WRONG = [
     ("[sign_in.oidc]\nissuer = 'https://x.example.com'", ":1: `sign_in.oidc` needs `client_id`"),
     ("[sign_in.oidc]\nissuer = 'http://x.example.com'\nclient_id = 'x'", ":2: `sign_in.oidc.issuer`: `http://x.example.com` is not an issuer"),
     ("[sign_in.oidc]\nissuer = 'https://x.example.com?a'\nclient_id = 'x'", ":2: `sign_in.oidc.issuer`"),
-    ("[sign_in.mail]\nsender = 'a@example.com'", ":1: `sign_in.mail` needs `host`"),
-    ("[sign_in.mail]\nhost = 'a b'\nsender = 'a@example.com'", ":2: `sign_in.mail.host`: `a b` is not a host"),
-    ("[sign_in.mail]\nhost = 'x'\nsender = 'a'", ":3: `sign_in.mail.sender`: `a` is not an e-mail address"),
-    ("[sign_in.mail]\nhost = 'x'\nsender = 'a@example.com'\nuser = 'x'", ":4: `user` and `password` go together"),
-    ("[sign_in.mail]\nhost = 'x'\nsender = 'a@example.com'\nport = 0", ":4: `sign_in.mail.port` is `0`, not between 1 and 65535"),
+    ("[sign_in.mail]\nhost = 'x'", ":1: unknown key `mail` in `sign_in`"),
 ]  # fmt: skip
 
 
@@ -219,16 +204,11 @@ def test_a_connector_and_an_upstream_cannot_have_one_id(folder):
 
 
 def test_production_refuses_what_is_for_development(folder):
-    text = (
-        "[connections]\nbinding = 'same_browser'\nredirects = ['http://127.0.0.1:1/']\n"
-        "[sign_in.mail]\nhost = 'smtp.example.com'\nsender = 'a@example.com'\nstarttls = false"
-    )
+    text = "[connections]\nbinding = 'same_browser'\nredirects = ['http://127.0.0.1:1/']\n"
     assert read(folder, text).connections.binding is Binding.SAME_BROWSER
     found = problems(folder, text, ostiary=PRODUCTION)
-    assert [each.split(": ")[0] for each in found] == [f"config/connectors.toml:{line}" for line in (2, 3, 7)]
+    assert [each.split(": ")[0] for each in found] == [f"config/connectors.toml:{line}" for line in (2, 3)]
     assert "production needs `session` or `confirm`" in found[0]
-    relay = "[sign_in.mail]\nhost = '127.0.0.1'\nsender = 'a@example.com'\nstarttls = false"
-    assert read(folder, relay, ostiary=PRODUCTION).connections.mail.starttls is False
 
 
 REFUSED = [

@@ -5,6 +5,7 @@ import pickle
 import re
 import shutil
 import stat
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from connectors.base import Sharing
 from gateway.mcp.terms import Era
-from gateway.settings import Mode, Names, ServerMode, SettingsError, load
+from gateway.settings import MailSettings, Mode, Names, ServerMode, SettingsError, load
 
 SAMPLES = Path(__file__).parents[2] / "config"
 SECRET = "s" * 32
@@ -86,7 +87,13 @@ def test_every_commented_default_of_the_sample_is_a_setting(folder):
     sample = (SAMPLES / "ostiary.toml").read_text()
     lines = [line.removeprefix("# ") for line in sample.splitlines() if re.match(r"# ([a-z_]+ = |    \{ id|\])", line)]
     assert len(lines) >= 17
-    tables = {"path =": "[store]", "folder =": "[policy]", "jsonl =": "[audit]", "email =": "[admin]"}
+    tables = {
+        "path =": "[store]",
+        "folder =": "[policy]",
+        "jsonl =": "[audit]",
+        "email =": "[admin]",
+        "host =": "[mail]",
+    }
     text = "[server]\n"
     for line in lines:
         text += next((f"{table}\n" for start, table in tables.items() if line.startswith(start)), "") + line + "\n"
@@ -94,14 +101,19 @@ def test_every_commented_default_of_the_sample_is_a_setting(folder):
     secret.write_text(SECRET)
     secret.chmod(0o600)
     text = text.replace("/run/secrets/ostiary-2025", str(secret))
-    settings = read(folder, text, OSTIARY_SECRET=SECRET)
+    settings = read(folder, text, OSTIARY_SECRET=SECRET, SMTP_PASSWORD="hunter2")
     assert [each.id for each in settings.secrets] == ["2026", "2025"]
+    assert settings.mail == replace(
+        MailSettings("", 587, ""),
+        **{name: getattr(settings.mail, name) for name in ("host", "sender", "user", "password")},
+    )
     for name in (
         "keepalive_s",
         "max_body_bytes",
         "page_items",
         "stale_after_s",
         "accept_key_in_query",
+        "log_new_keys",
         "name",
         "mode",
         "store",
@@ -384,9 +396,24 @@ WRONG_SERVERS = [
         ":2: `servers.s.upstreams`: there is no upstream or connector `abd`; did you mean `abc`?",
     ),
     ("upstreams = ['aa', 'aa']", ":2: `upstreams` names one upstream twice"),
+    ("upstreams = ['aa', 'custom']\nnames = 'bare'", ":3: names `bare` need exactly one upstream"),
+    ("upstreams = ['custom', 'custom']", ":2: `upstreams` names one upstream twice"),
     ("upstreams = ['aa']\nnames = 'naked'", ":3: `servers.s.names` is `naked`, not one of `bare`, `prefixed`"),
     ("upstreams = ['aa']\npublic = true", ":3: unknown key `public` in `servers.s`"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "expected"),
+    [
+        ("['a']", (("a",), False, Names.BARE)),
+        ("['a', 'custom']", (("a",), True, Names.PREFIXED)),
+        ("['custom']", ((), True, Names.PREFIXED)),
+    ],
+)
+def test_a_server_has_what_users_made_where_it_names_custom(folder, upstreams, expected):
+    (server,) = read(folder, "", "[upstreams.a]\ncommand = ['a']", f"[servers.s]\nupstreams = {upstreams}").servers
+    assert (server.upstreams, server.custom, server.names) == expected
 
 
 @pytest.mark.parametrize(("text", "sentence"), WRONG_SERVERS, ids=[text for text, _ in WRONG_SERVERS])

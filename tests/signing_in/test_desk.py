@@ -7,10 +7,10 @@ import pytest
 
 from gateway.errors import Limited, Unauthenticated, Unavailable
 from gateway.identity import credential
+from gateway.mail import NotMailed
 from gateway.manage.sign_ins import LASTS_MS
 from gateway.records import ApiKey
 from gateway.signing_in.desk import CODES, MAILS_WAITING, MOST_CODES, TRIES, Desk, WrongCode
-from gateway.signing_in.mail import NotMailed
 from gateway.signing_in.openid import NotSignedIn, Returned
 from tests.builders import AMY, BOB, RING, Door
 from tests.following import Between, until

@@ -4,10 +4,10 @@ Here belongs only what those tests need. It must not know how anything else judg
 where texts and inventories come from.
 """
 
-from gateway.analysis.cases.grants import broken_by
+from gateway.analysis.cases.grants import broken_by, touched_by
 from gateway.analysis.cases.reading import read_cases
 from gateway.analysis.cases.results import Result, Results
 from gateway.analysis.cases.running import run
 from gateway.analysis.cases.terms import Cases
 
-__all__ = ["Cases", "Result", "Results", "broken_by", "read_cases", "run"]
+__all__ = ["Cases", "Result", "Results", "broken_by", "read_cases", "run", "touched_by"]

@@ -29,7 +29,7 @@ def broken_by(
     """What ``grant``, which is not yet part of ``policy``, would allow although it must never be. A grant that denies
     breaks nothing, and what is broken already is not its fault. ``now`` is in ms since the epoch.
     """
-    touched = tuple(never for never in cases.never if _touches(never, grant))
+    touched = touched_by(cases, grant)
     if not touched:
         return ()
     asked = replace(cases, cases=(), who=(), what=(), never=touched)
@@ -39,6 +39,11 @@ def broken_by(
     before = _breaches(policy, asked, inventory, now, excerpt.people)
     after = _breaches(with_rows(policy, (grant,)), asked, inventory, now, excerpt.people)
     return tuple(failure for failure in after if failure not in before)
+
+
+def touched_by(cases: Cases, grant: Rule | Link) -> tuple[Never, ...]:
+    """What must never be of which ``grant`` could allow something."""
+    return tuple(never for never in cases.never if _touches(never, grant))
 
 
 def _touches(never: Never, grant: Rule | Link) -> bool:

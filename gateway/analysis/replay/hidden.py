@@ -50,7 +50,7 @@ class Asking:
         """What the policy answers; what none of its conditions reads is as good as not there. Raises ``ValueError`` on
         text that no gateway has written.
         """
-        if not (question.args.hides(self._args) or question.claims.hides(self._claims)):
+        if not (any(each.hides(self._args) for each in question.args) or question.claims.hides(self._claims)):
             decision = self._policy.decide(question.chain)
             if decision.reason is Reason.FAULT:
                 raise ValueError("what is recorded cannot be read")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.policy.terms import MAIN, Access, Chain, Context, Json, Tool
 
@@ -32,6 +33,27 @@ class Facts(Protocol):
     def open_world(self) -> bool: ...
     @property
     def tags(self) -> tuple[str, ...]: ...
+
+
+class Called(Protocol):
+    """What an entry tells of that which a tool that a user made calls."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def tool(self) -> Facts: ...
+    @property
+    def lenders(self) -> tuple[str, ...]: ...
+    @property
+    def arguments(self) -> Mapping[str, str]: ...
+    @property
+    def hashed(self) -> Mapping[str, str]: ...
+    @property
+    def kinds(self) -> str: ...
 
 
 class Asked(Protocol):
@@ -61,6 +83,8 @@ class Asked(Protocol):
     def kinds(self) -> str: ...
     @property
     def claim_kinds(self) -> str: ...
+    @property
+    def calls(self) -> Called | None: ...
 
 
 class Entry(Protocol):
@@ -156,10 +180,12 @@ class Values(Mapping[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The question of one entry; ``key`` tells which key its hashes were made with."""
+    """The question of one entry; ``args`` are those of all that is asked about, ``key`` tells which key its hashes were
+    made with.
+    """
 
     chain: Chain
-    args: Values
+    args: tuple[Values, ...]
     claims: Values
     key: str = ""
 
@@ -180,14 +206,24 @@ def recorded(entry: Entry, asked: Asked) -> Recorded:
         owner_roles=asked.owner_roles,
     )
     first = Access(entry.subject, entry.domain, entry.owner, entry.object, entry.action, caller)
-    if not asked.lenders:
-        return Recorded((first,), args, claims, asked.key)
-    absent = Context(args=args, groups=None, tool=tool, env=env, connection=connection)
+    chain = _with_lenders(first, asked.lenders)
+    if (calls := asked.calls) is None:
+        return Recorded(chain, (args,), claims, asked.key)
+    made = Values("args", calls.arguments, calls.hashed, calls.kinds)
+    through = replace(caller, args=made, tool=_tool(calls.tool))
+    called = Access(entry.subject, entry.domain, calls.owner, calls.object, calls.action, through)
+    return Recorded((*chain, *_with_lenders(called, calls.lenders)), (args, made), claims, asked.key)
+
+
+def _with_lenders(first: Access, lenders: Sequence[str]) -> Chain:
+    """The first access, and those whose right it rests on, each for himself."""
+    known = first.context
+    absent = Context(args=known.args, groups=None, tool=known.tool, env=known.env, connection=known.connection)
     others = (
-        Access(each, MAIN, each, entry.object, entry.action, caller if each == entry.subject else absent)
-        for each in asked.lenders
+        Access(each, MAIN, each, first.object, first.action, known if each == first.subject else absent)
+        for each in lenders
     )
-    return Recorded((first, *others), args, claims, asked.key)
+    return (first, *others)
 
 
 def _tool(facts: Facts) -> Tool:

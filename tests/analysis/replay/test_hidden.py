@@ -269,7 +269,7 @@ def test_text_that_no_gateway_writes_is_refused_when_it_is_read():
 def test_what_is_recorded_reads_as_the_mapping_that_it_was():
     reads = policy(allowing("args.a == 1"))
     found = entry(reads, access("a/b", "write", ctx=context(a=1, b={"c": 2})))
-    args = recorded(found, found.asked).args
+    args = recorded(found, found.asked).args[0]
     assert (list(args), len(args), args["a"], args.get("missing")) == (["a", "b"], 2, 1, None)
 
 

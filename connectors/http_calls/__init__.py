@@ -1,0 +1,1 @@
+"""HTTP requests that tools made at run time describe: read, filled, sent through the egress, told as results."""

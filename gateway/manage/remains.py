@@ -1,0 +1,116 @@
+"""What carries the address of an account beside its own record, and has to end with it: a later account under that
+address must inherit nothing.
+
+It is found in what this process holds in memory, or read out of the whole store; nothing here asks who may do it.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from gateway.snapshot import Snapshot
+from gateway.store.base import NotFound, Records, Store
+
+
+class Kept(Protocol):
+    """Any record."""
+
+    @property
+    def id(self) -> str: ...
+
+
+R = TypeVar("R", bound=Kept)
+
+PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Ids of records, by kind."""
+
+    keys: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
+    sign_ins: tuple[str, ...] = ()
+    mailed_codes: tuple[str, ...] = ()
+
+
+async def read_through(store: Store, user: str) -> Remains:
+    """Everything of ``user`` (an address) that the store holds, expired or not."""
+    name = f"user:{user}"
+    return Remains(
+        keys=tuple([each.id async for each in every(store.keys) if each.user == user]),
+        grants=tuple([each.id async for each in every(store.grants) if name in each.row[:3]]),
+        connections=tuple([each.id async for each in every(store.connections) if each.owner == name]),
+        tools=tuple([each.id async for each in every(store.tools) if each.owner == name]),
+        prompts=tuple([each.id async for each in every(store.prompts) if each.owner == name]),
+        **await _passing(store, name),
+    )
+
+
+async def remembered(store: Store, snapshot: Snapshot, user: str) -> Remains:
+    """The same from ``snapshot``, which has all that lasts and lives; only what passes soon is read in the store."""
+    name = f"user:{user}"
+    return Remains(
+        keys=keys_of(snapshot, user),
+        grants=tuple(snapshot.policy.grants_naming(name)),
+        connections=tuple(each.id for each in snapshot.connections if each.owner == name),
+        tools=tuple(each.id for each in snapshot.custom.tools.of(name)),
+        prompts=tuple(each.id for each in snapshot.custom.prompts.of(name)),
+        **await _passing(store, name),
+    )
+
+
+def keys_of(snapshot: Snapshot, user: str) -> tuple[str, ...]:
+    """The ids of all keys under an address."""
+    return tuple(each.id for each in snapshot.identities.keys.values() if each.user == user)
+
+
+async def clear(store: Store, remains: Remains) -> bool:
+    """Remove them all; whether there was anything."""
+    gone = [
+        await remove_all(store.keys, remains.keys),
+        await remove_all(store.sign_ins, remains.sign_ins),
+        await remove_all(store.mailed_codes, remains.mailed_codes),
+        await remove_all(store.grants, remains.grants),
+        await remove_all(store.flows, remains.flows),
+        await remove_all(store.connections, remains.connections),
+        await remove_all(store.tools, remains.tools),
+        await remove_all(store.prompts, remains.prompts),
+    ]
+    return any(gone)
+
+
+async def remove_all(records: Records[Any], ids: Iterable[str]) -> bool:
+    """Remove records; whether there was one."""
+    return any([await remove_if_there(records, id) for id in ids])
+
+
+async def remove_if_there(records: Records[Any], id: str) -> bool:
+    """Remove a record; whether there was one."""
+    try:
+        await records.remove(id)
+    except NotFound:
+        return False
+    return True
+
+
+async def every(records: Records[R]) -> AsyncIterator[R]:
+    """All records of one kind, page by page, in order of id."""
+    after = ""
+    while page := await records.page(after, PAGE):
+        for record in page:
+            yield record
+        after = page[-1].id
+
+
+async def _passing(store: Store, name: str) -> dict[str, tuple[str, ...]]:
+    """What is kept for minutes or hours, and so is not much."""
+    return {
+        "flows": tuple([each.id async for each in every(store.flows) if name in (each.owner, each.by)]),
+        "sign_ins": tuple([each.id async for each in every(store.sign_ins) if each.subject == name]),
+        "mailed_codes": tuple([each.id async for each in every(store.mailed_codes) if each.subject == name]),
+    }
