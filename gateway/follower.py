@@ -26,6 +26,7 @@ from gateway.policy.turn import Turn
 from gateway.records import Grant
 from gateway.shadow import Shadow
 from gateway.snapshot import Snapshot, told_of
+from gateway.standing import NEVER, Standing
 from gateway.store.base import Changes, NotFound, Store, Unavailable
 
 POLL_SQLITE_S: Final = 0.5
@@ -33,8 +34,6 @@ POLL_MONGO_S: Final = 1.0
 
 IN_A_ROW: Final = 8
 """How many policies, each applied while the one before was being built, are waited for."""
-
-NEVER: Final = 1 << 62
 
 STALE_AFTER_MS: Final = 30_000.0
 
@@ -91,8 +90,7 @@ class Follower:
         self._turning: list[Callable[[Turn], None]] = []
         self._watchers: list[Watcher] = []
         self._seq = 0
-        self._rows: dict[str, Rule | Link] = {}
-        self._living: frozenset[str] = frozenset()
+        self._grants = Standing()
         self._unreadable: frozenset[str] = frozenset()
         self._head = 0
         self._refused = -1
@@ -239,7 +237,7 @@ class Follower:
         unreadable = {grant.id for grant in changes.grants if grant.id not in rows}
         touched = gone | rows.keys()
         self._unreadable = frozenset(unreadable if changes.whole else unreadable | (self._unreadable - touched))
-        gone |= unreadable | (self._rows.keys() - rows.keys() if changes.whole else set())
+        gone |= unreadable | (self._grants.rows.keys() - rows.keys() if changes.whole else set())
         self._settle(told_of(known, changes), rows, gone, asked, seq=changes.seq)
 
     def _settle(
@@ -254,32 +252,20 @@ class Follower:
         """Swap in what is ``told`` beside the policy, and of the grants, with ``rows`` and without those ``gone``, the
         ones that have not ended: all that counts after ``seq``. The policy is handed only what changed.
         """
-        kept = {id: row for id, row in self._rows.items() if row.expires is not None and id not in gone}
-        ends = {id: row.expires for id, row in {**kept, **rows}.items() if row.expires is not None}
-        ended = {id for id, expires in ends.items() if expires <= asked}
-        revived = {id: self._rows[id] for id in ends.keys() - ended - rows.keys() - self._living}
-        fresh = {id: row for id, row in rows.items() if id not in self._living or self._rows[id] != row}
-        put = {id: row for id, row in {**revived, **fresh}.items() if id not in ended}
-        drop = self._living & (gone | ended)
+        step = self._grants.step(rows, gone, asked)
         policy = self.current.policy
-        turned = (*put.values(), *(self._rows[id] for id in drop | (put.keys() & self._living)))
-        if put or drop:
-            policy = policy.changed(put, drop, f"{self._head}.{seq}")
-        next_expiry = min((*(ends[id] for id in ends.keys() - ended), told.identities.next_expiry(asked) or NEVER))
-        some_ended = self._ended(asked)
+        if step.put or step.drop:
+            policy = policy.changed(step.put, step.drop, f"{self._head}.{seq}")
+        some_ended, key_ends = self._ended(asked), told.identities.next_expiry(asked) or NEVER
         # only from here on, where nothing can fail any more, the changes count as seen
-        self._seq, self._living = seq, (self._living - drop) | put.keys()
-        for id in gone:
-            self._rows.pop(id, None)
-        self._rows.update(rows)
-        self._settled_at, self._next_expiry = asked, next_expiry
+        self._seq = seq
+        self._grants.settle(step, rows, gone, asked)
+        self._settled_at = asked
+        self._next_expiry = min(self._grants.next_end(asked), key_ends)
         self._tell_followers()
         known = self.current
-        changed = (
-            policy is not known.policy or told.connections is not known.connections or told.custom is not known.custom
-        )
-        if some_ended or changed or told.identities != known.identities:
-            self._swap(replace(told, policy=policy), turned)
+        if some_ended or policy is not known.policy or not told.same_beside(known):
+            self._swap(replace(told, policy=policy), step.turned)
 
     def _ended(self, asked: int) -> bool:
         """Whether a key or grant may have ended since they were settled, or not yet: a clock can be set back."""

@@ -105,8 +105,9 @@ MAY_IMPORT = {
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
-        *("gateway.shadow", "gateway.pacing", "gateway.snapshot"),
+        *("gateway.shadow", "gateway.pacing", "gateway.snapshot", "gateway.standing"),
     ),
+    "gateway.standing": ("gateway.policy.terms",),
     "gateway.snapshot": (
         *("gateway.identity", "gateway.policy", "gateway.store.base", "gateway.connections.known"),
         "gateway.custom.known",

@@ -4,6 +4,7 @@ A layer never changes: the next one shares all that stayed, so that one grant mo
 This file knows rows and links, and neither Casbin nor questions.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -12,6 +13,7 @@ from gateway.policy.conditions import Condition, ConditionError, parse
 from gateway.policy.index import Filling, Index, Row, rows_in
 from gateway.policy.model import is_subject
 from gateway.policy.roles import MEMBER, Links
+from gateway.policy.shards import Shards
 from gateway.policy.shelves import SLICE, Slices, packed, put, reshelved
 from gateway.policy.terms import Link, Problem, Rule
 
@@ -31,21 +33,18 @@ class BadPolicy(ValueError):
 
 @dataclass(slots=True)
 class Facts:
-    """What a layer says as a whole: the groups that it names, when something ends, the texts of its conditions, the
+    """What a layer says as a whole: the groups that it names, the texts of its conditions, the
     fields that they read (``args.lines.price``; none with a dot in a key), and the places of what makes a rate class
     depend on more than who asks and where. Not changed once the layer is built.
     """
 
     groups: Tally = field(default_factory=dict)
-    expiries: Tally = field(default_factory=dict)
     conditions: Tally = field(default_factory=dict)
     paths: Tally = field(default_factory=dict)
     varying: Tally = field(default_factory=dict)
 
     def copy(self) -> "Facts":
-        return Facts(
-            self.groups.copy(), self.expiries.copy(), self.conditions.copy(), self.paths.copy(), self.varying.copy()
-        )
+        return Facts(self.groups.copy(), self.conditions.copy(), self.paths.copy(), self.varying.copy())
 
     def count(self, item: Row | Link, step: int) -> None:
         """Take in an item (``step`` 1) or leave it out (-1)."""
@@ -53,8 +52,6 @@ class Facts:
         name = rule.subject if isinstance(rule, Rule) else rule.member
         if name.startswith("group:"):
             _bump(self.groups, name, step)
-        if rule.expires is not None:
-            _bump(self.expiries, rule.expires, step)
         if _may_vary(rule):
             _bump(self.varying, rule.place, step)
         if isinstance(item, Row) and item.rule.when:
@@ -77,7 +74,7 @@ class Layer:
     links: Links = field(default_factory=dict)
     conditions: Mapping[str, Condition] = field(default_factory=lambda: {"": ALWAYS})
     facts: Facts = field(default_factory=Facts)
-    entries: Mapping[str, Row | Link] = field(default_factory=dict)
+    entries: Shards[Row | Link] = field(default_factory=Shards)
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ends: Sequence[int] = ()
 
@@ -86,22 +83,25 @@ class Layer:
         """The layer of ``rules`` in their order. A condition that does not compile is put to ``problems``."""
         conditions = {"": ALWAYS}
         facts, index = Facts(), Filling()
+        ends: list[int] = []
         for order, rule in enumerate(rules):
             compiled = len(conditions)
             if (condition := _condition(rule, conditions, problems)) is not None:
                 row = Row(rule, condition, order)
                 index.add(row)
                 facts.count(row, 1)
+                ends += _end(rule)
             if order % SLICE == 0 or len(conditions) > compiled:
                 yield
         given: dict[str, dict[str, Any]] = {}
         for at, link in enumerate(links):
             put(given, MEMBER(link), link)
             facts.count(link, 1)
+            ends += _end(link)
             if at % SLICE == 0:
                 yield
         shelf: Links = yield from packed(given, tuple)
-        return cls((yield from index.filled()), shelf, conditions, facts, ends=sorted(facts.expiries))
+        return cls((yield from index.filled()), shelf, conditions, facts, ends=sorted(ends))
 
     def changed(self, fresh: Mapping[str, Rule | Link], drop: Iterable[str]) -> "Layer":
         """The layer with these entries instead of those of the same keys, and without those of ``drop``.
@@ -124,18 +124,14 @@ class Layer:
         for item in less:
             if isinstance(item, Row) and item.rule.when and item.rule.when not in facts.conditions:
                 conditions.pop(item.rule.when, None)
-        entries = dict(self.entries)
-        for key in gone:
-            entries.pop(key, None)
-        entries.update(added)
         return Layer(
             self.index.changed(_rows(more), _rows(less)),
             reshelved(self.links, MEMBER, tuple, added=_links(more), removed=_links(less)),
             conditions,
             facts,
-            entries,
+            self.entries.changed(added, gone),
             _named(self.named, added, without),
-            sorted(facts.expiries),
+            _ends(self.ends, more, less),
         )
 
     @property
@@ -165,6 +161,22 @@ def _condition(rule: Rule, conditions: dict[str, Condition], problems: list[Prob
     except ConditionError as error:
         problems.append(Problem(rule.place, f"condition `{rule.when}`: {error.sentence}"))
         return None
+
+
+def _end(rule: Rule | Link) -> tuple[int, ...]:
+    return () if rule.expires is None else (rule.expires,)
+
+
+def _ends(ends: Sequence[int], more: Iterable[Row | Link], less: Iterable[Row | Link]) -> Sequence[int]:
+    """The moments at which something ends, each as often as something does, sorted."""
+    changed = list(ends)
+    for item in less:
+        for end in _end(item.rule if isinstance(item, Row) else item):
+            del changed[bisect_left(changed, end)]
+    for item in more:
+        for end in _end(item.rule if isinstance(item, Row) else item):
+            insort(changed, end)
+    return changed
 
 
 def _rows(items: Iterable[Row | Link]) -> list[Row]:

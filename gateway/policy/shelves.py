@@ -81,7 +81,8 @@ def reshelved(
     for (outer, inner), more in touched.items():
         if outer not in copied:
             copied[outer] = fresh[outer] = dict(shelf.get(outer, {}))
-        items = [*(item for item in unpack(copied[outer].pop(inner, ())) if id(item) not in gone), *more]
+        there = unpack(copied[outer].pop(inner, ()))
+        items = [*((item for item in there if id(item) not in gone) if gone else there), *more]
         if items:
             copied[outer][inner] = pack(items)
     return fresh

@@ -72,14 +72,14 @@ FAULTS_OF_ROWS = (
     Fault(
         "rows for elsewhere are not looked up", DECIDED, "model.py", 'else (asked, "*", ELSEWHERE)', 'else (asked, "*")'
     ),
-    Fault("the bare star is not looked up", DECIDED, "model.py", 'found = [asked, "*", *[', "found = [asked, *["),
-    Fault("a prefix ends one letter early", DECIDED, "model.py", "asked[: end.end()]", "asked[: end.start()]"),
+    Fault("the bare star is not looked up", DECIDED, "model.py", 'found = [asked, "*"]', "found = [asked]"),
+    Fault("a prefix ends one letter early", DECIDED, "model.py", "asked[: at + 1] +", "asked[:at] +"),
     Fault(
         "the longest prefix is not looked up",
         DECIDED,
         "model.py",
-        "finditer(asked, 0, longest)",
-        "finditer(asked, 0, longest - 1)",
+        "asked.find(end, 0, longest)",
+        "asked.find(end, 0, longest - 1)",
     ),
     Fault(
         "a pattern does not cover what it names whole",

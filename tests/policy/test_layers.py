@@ -58,6 +58,7 @@ def test_facts_are_counted_back_to_nothing(case, steps):
         layer = layer.changed(fresh, gone)
     assert layer.changed({}, layer.entries.keys()).facts == Facts()
     assert layer.changed({}, layer.entries.keys()).conditions.keys() == {""}
+    assert layer.changed({}, layer.entries.keys()).ends == []
 
 
 def test_what_is_dropped_may_be_told_one_by_one():
@@ -77,7 +78,7 @@ def test_a_grant_sorts_nothing_that_ends_in_the_files():
     ending = Rule(ALICE, MAIN, "self", "b/*", "read", "", Effect.ALLOW, Place("grant:1"), expires=NOW + 1)
     second = first.changed({"1": ending}, (), "1.1")
     days = first.files.ends
-    assert list(days) == sorted(first.files.facts.expiries)
+    assert list(days) == sorted(rule.expires for rule in first.rules if rule.expires is not None)
     assert len(days) == 3
     assert second._finder._eras._ends == [days, [NOW + 1]]
     assert second._finder._eras._ends[0] is days
