@@ -9,7 +9,7 @@ This file finds changes; how they are grouped and told stands in ``groups.py`` a
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Final, TypeAlias, TypeVar
 
@@ -27,15 +27,22 @@ from gateway.policy.model import act_match, dom_match, obj_match
 from gateway.policy.terms import MAIN, SYSTEM, Effect, Link, Rule
 
 T = TypeVar("T", Rule, Link)
+Each = TypeVar("Each")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many of how many servers are done."""
+
+Tick: TypeAlias = Callable[[], None]
+"""Is called now and then during long work, which it may end by raising."""
 
 _Hit: TypeAlias = dict[str, set[str]]
 """Below which names anything can change at a point, by the owners of the rows that touch it."""
 
 _FEW: Final = 8
 """So many parties have few names, and most rows can be left aside for them."""
+
+_TICKING: Final = 256
+"""After how many items there is a tick."""
 
 _EVERYBODY: Final = "*"
 _COLUMNS: Final = attrgetter("subject", "domain", "owner", "object", "action", "when", "effect", "expires")
@@ -90,8 +97,10 @@ class _Planning:
     def moves(self, progress: Progress) -> Iterator[Move]:
         """The changed cells, class by class."""
         for done, domain in enumerate(self.cells.domains):
-            progress(done, len(self.cells.domains))
-            for question in self._questions(domain, self._hits(domain)):
+            tick = partial(progress, done, len(self.cells.domains))
+            tick()
+            for question in self._questions(domain, self._hits(domain, tick), tick):
+                tick()
                 yield from self._judged(domain, question)
         progress(len(self.cells.domains), len(self.cells.domains))
 
@@ -101,14 +110,15 @@ class _Planning:
 
     # -- which points may have changed, and for whom
 
-    def _hits(self, domain: str) -> dict[Point, _Hit]:
+    def _hits(self, domain: str, tick: Tick) -> dict[Point, _Hit]:
         """The points that a changed row, role or lender touches."""
         hits: dict[Point, _Hit] = {}
-        for rule, names in self._differing(domain):
+        for rule, names in _ticking(self._differing(domain), tick):
             for point in self.cells.points(domain).of(rule):
                 hits.setdefault(point, {}).setdefault(rule.owner, set()).update(names)
                 self._touched.add(id(rule))
-        for rule, differing in (each for where in domains_of(domain) for each in self._lent.get(where, ())):
+        lent = (each for where in domains_of(domain) for each in self._lent.get(where, ()))
+        for rule, differing in _ticking(lent, tick):
             for point in self.cells.points(domain).of(rule):
                 if point.lends and any(_concerns(each, point) for each in differing):
                     hits.setdefault(point, {}).setdefault(rule.owner, set()).add(_EVERYBODY)
@@ -157,12 +167,13 @@ class _Planning:
 
     # -- judging
 
-    def _questions(self, domain: str, hits: Mapping[Point, _Hit]) -> Iterable[_Question]:
+    def _questions(self, domain: str, hits: Mapping[Point, _Hit], tick: Tick) -> Iterable[_Question]:
         """The points that were hit, those together of which the rows say the same."""
         questions: dict[object, _Question] = {}
         for point, hit in hits.items():
             named = (owner for reach in self.sides for owner in reach.owners(domain, point.asked, point.action))
             for owner in point.owners(named):
+                tick()
                 if within := frozenset(_within(hit, owner)):
                     question = self._question(domain, point, owner, within)
                     lent = (rule for lender in question.lenders for rule, _ in lender or ())
@@ -230,6 +241,14 @@ class _Planning:
                     continue
                 if not each.parties.isdisjoint(reach.members(link.member, domain, Effect.DENY)):
                     yield link
+
+
+def _ticking(items: Iterable[Each], tick: Tick) -> Iterator[Each]:
+    """The items, with a tick now and then."""
+    for number, item in enumerate(items):
+        if number % _TICKING == 0:
+            tick()
+        yield item
 
 
 def _within(hit: _Hit, owner: str) -> Iterator[str]:
