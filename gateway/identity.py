@@ -74,7 +74,7 @@ def normal_email(text: str) -> str:
     email = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).lower())
     if len(email.encode("utf-8", "replace")) > 254:
         raise ValueError("an e-mail address has at most 254 bytes")
-    if _EMAIL.fullmatch(email) is None or any(unicodedata.category(each)[0] in "CZ" for each in email):
+    if _EMAIL.fullmatch(email) is None or "=?" in email or any(unicodedata.category(each)[0] in "CZ" for each in email):
         raise ValueError(f"`{_visible(text)}` is not an e-mail address such as `name@example.com`")
     return email
 

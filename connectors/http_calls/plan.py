@@ -28,12 +28,14 @@ SECRET: Final = "secret."  # noqa: S105 (what names of secrets begin with)
 LONGEST_URL: Final = 2_000
 MOST_FIELDS: Final = 100
 
-GAP: Final = re.compile(r"(\{\{.*?\}\})", re.DOTALL)
+GAP: Final = re.compile(r"(\{\{(?:(?!\{\{|\}\}).)*\}\})", re.DOTALL)
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<place>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?")
 _PLACE: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
 _WRITTEN: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9_.+-]+)*")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OTHER_METHOD: Final = ("x-http-method", "x-http-method-override", "x-method-override")
+"""Headers by which some servers take a request for one of another method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ class _Reading:
         """Whether secrets stand in a value; then nothing else does, beside fixed text."""
         names = [gap[2:-2].strip() for gap in GAP.findall(text)]
         wanted = [name.removeprefix(SECRET) for name in names if name.startswith(SECRET)]
-        if wanted and len(wanted) != len(names):
+        if wanted and (len(wanted) != len(names) or "{{" in GAP.sub("", text)):
             self._wrong(place, "no argument may stand beside a secret, or it could carry that elsewhere")
         for name in wanted:
             if _SECRET_NAME.fullmatch(name) is None:
@@ -200,6 +202,8 @@ class _Reading:
 
     def _check_headers(self, headers: Mapping[str, Json]) -> None:
         for name, value in headers.items():
+            if name.lower() in _OTHER_METHOD:
+                self._wrong(f"headers.{name}", "says another method than the one that is judged; set `method`")
             try:
                 checked_headers({name: "-"}, "")
             except EgressError:

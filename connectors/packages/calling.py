@@ -80,7 +80,7 @@ def fault_of(name: str, task: asyncio.Task[object]) -> str:
     of anything else he learns no more than that.
     """
     fault = task.exception()
-    if isinstance(fault, ValueError) and str(fault):
+    if type(fault) is ValueError and str(fault):
         return _line(str(fault))
     return f"`{name}` failed; the gateway's log says where" if noted(name, task) else ""
 

@@ -56,7 +56,7 @@ _ACCOUNT: Final[Params] = {
 _CONNECTION: Final[Params] = {
     "type": "string",
     "maxLength": 64,
-    "description": "Of a connector's tool: on which of your connections, where you have several.",
+    "description": "Which of your connections is lent, where you have several.",
 }
 
 

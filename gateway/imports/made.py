@@ -23,8 +23,8 @@ from gateway.records import CustomPrompt, CustomTool
 GROUPS: Final = ("user-management", "tool-management", "prompt-management")
 """The packages that came with that system; their tools are those of the gateway itself here."""
 
-_SHELL: Final = re.compile(r"\$\{[^}]*\}")
-_HOLE: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_SHELL: Final = re.compile(r"\$\{(?:[^}$]|\$(?!\{))*\}")
+_HOLE: Final = re.compile(r"\{\{([^{}]*)\}\}")
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _SECRET: Final = "secret."  # noqa: S105 (what names of secrets begin with)
@@ -154,7 +154,7 @@ def _unsafe_texts(document: Document) -> Iterator[str]:
     for place, text in _texts("handler", document.get("handler")):
         if shell := _SHELL.search(text):
             yield f"{place}: `{shown(shell[0])}` reads the environment: put the value into a named secret"
-        for name in (each for each in _HOLE.findall(text) if not each.startswith(_SECRET)):
+        for name in (each for each in map(str.strip, _HOLE.findall(text)) if not each.startswith(_SECRET)):
             if name.partition(".")[0].partition("[")[0] not in declared:
                 told = "is no argument of the tool, so that it was looked up in the session and the environment"
                 yield f"{place}: `{{{{{shown(name)}}}}}` {told}: declare it, or use a named secret"

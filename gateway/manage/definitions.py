@@ -28,6 +28,9 @@ from gateway.store.base import Conflict, NotFound
 R = TypeVar("R", CustomTool, CustomPrompt)
 Read: TypeAlias = Definition[R] | list[str]
 
+HOW: Final = ("inputSchema", "handler")
+"""The fields of a tool that say what it calls, and with what."""
+
 MOST: Final = 100
 """Tools, and as many prompts, that one owner can have."""
 
@@ -201,11 +204,14 @@ async def _changed(office: Office, asker: Asker, sort: Sort[R], known: R, change
     """Write it, and what it means for shares."""
     owner, object = known.owner, sort.object(known.name)
     roles = None if changed.roles is None else await roles_change(office, asker, owner, object, changed.roles)
+    otherwise = _calls_otherwise(asker, sort, known, changed.record)
+    if otherwise:  # first: at no moment, and whatever fails, does what is new use what was lent for the old
+        await end_base_rows(office, owner, object)
     try:
         record = await sort.records(office.store).replace(changed.record)
     except (Conflict, NotFound):
         raise _moved(known) from None
-    if _calls_otherwise(asker, sort, known, record):
+    if otherwise:  # and what was lent meanwhile
         await end_base_rows(office, owner, object)
     if roles is not None:
         await write_roles(office, roles)
@@ -213,14 +219,14 @@ async def _changed(office: Office, asker: Asker, sort: Sort[R], known: R, change
 
 
 def _calls_otherwise(asker: Asker, sort: Sort[R], known: R, record: R) -> bool:
-    """Whether what its owner lent for it ends: it calls something else, or does so by the will of somebody else."""
+    """Whether what its owner lent for it ends: it calls something else, or does so by the will of somebody else, who
+    may let callers say what its schema kept from them.
+    """
     before, after = sort.called(known), sort.called(record)
     if before is None or after is None or before.object != after.object:
         return True
-    by_another = asker.subject.name != known.owner
-    return by_another and (
-        sort.passes_more(known, record) or sort.document(known)["handler"] != sort.document(record)["handler"]
-    )
+    then, now = sort.document(known), sort.document(record)
+    return asker.subject.name != known.owner and any(then[each] != now[each] for each in HOW)
 
 
 # -- what is told

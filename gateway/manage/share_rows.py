@@ -47,8 +47,8 @@ class Part(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What is shared with whom: ``to`` is a subject or a role, ``owner`` a subject or ``system``, ``object`` as the
-    policy names it. ``target`` is what the tool calls, where it may do so on the owner's account (else ``""``), and
-    ``needs`` the level that calling that takes.
+    policy names it. ``target`` is what the tool calls, where it may do so on the owner's account (else ``""``), by his
+    ``connection`` of that id, and ``needs`` the level that calling that takes.
     """
 
     to: str
@@ -57,6 +57,7 @@ class Terms:
     level: Level
     target: str = ""
     needs: Level = Level.WRITE
+    connection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,8 @@ def _row(terms: Terms, part: Part) -> tuple[str, ...]:
         case Part.USE:
             object, action, when = terms.object, "read" if prompt else "write", ""
         case Part.ACCOUNT:
-            object, action, when = terms.target, terms.needs.value, f"tool.via == {quoted(terms.object)}"
+            object, action = terms.target, terms.needs.value
+            when = f"tool.via == {quoted(terms.object)} and connection.id == {quoted(terms.connection)}"
         case Part.EDIT:
             texts = ", ".join(map(quoted, TEXTS["prompt" if prompt else "tool"]))
             object, action = terms.object, "manage"

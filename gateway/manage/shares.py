@@ -5,6 +5,7 @@ use is, and nothing that was lent can be lent on. This file says nothing about h
 (``share_rows.py``), nor what may stand beside the policy (``share_checks.py``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,8 +21,9 @@ from gateway.manage.share_checks import Wanted, check_recipient, check_rows, row
 from gateway.manage.share_ends import drop
 from gateway.manage.share_rows import PROMPT_KIND, USER, Share, Terms, ids, shares_in, shares_of_loan
 from gateway.manage.stored import drop_grant, put_grant, stored
-from gateway.policy.terms import SYSTEM
-from gateway.records import CustomPrompt, CustomTool, Grant
+from gateway.mcp.terms import Params
+from gateway.policy.terms import SYSTEM, Json
+from gateway.records import CustomPrompt, CustomTool, Grant, Handler
 
 DAYS: Final = 90
 """For how long something is shared unless the request says."""
@@ -62,12 +64,11 @@ async def share(
     want = wanted(to, level, days)
     if item := await tool_loans.found(asker, tool):
         return await _lend(office, asker, item, want, connection)
-    thing = _named(office, asker, tool)
-    _allow(asker, Operation("tools.share", thing.object, "share", thing.owner, want.args), thing)
+    thing = _allowed(asker, _named(office, asker, tool), "tools.share", "share", want.args)
     record = _record(office, thing)
     terms = Terms(want.to, thing.owner, thing.object, want.level)
     if with_account:
-        terms = await _with_account(asker, terms, record, want)
+        terms = await _with_account(office, asker, terms, record, want, connection)
     check_recipient(asker, want.to, thing.owner)
     grants = rows_of(asker, terms, want.days)
     check_rows(asker, grants)
@@ -87,8 +88,7 @@ async def unshare(office: Office, asker: Asker, tool: str, to: str) -> int:
         ended = await tool_loans.end(office, asker, item, borrower)
         await office.followed()
     else:
-        thing = _named(office, asker, tool)
-        _allow(asker, Operation("tools.unshare", thing.object, "revoke", thing.owner, {"to": borrower}), thing)
+        thing = _allowed(asker, _named(office, asker, tool), "tools.unshare", "revoke", {"to": borrower})
         ended = int(await drop(office, ids(thing.owner, thing.object, borrower)) > 0)
     if not ended:
         raise Unknown(f"`{tool[:200]}` is not shared with `{to[:200]}`")
@@ -113,14 +113,21 @@ def _named(office: Office, asker: Asker, text: str) -> Thing:
     return Thing(owner, name, tool_object(name), text)
 
 
-def _allow(asker: Asker, operation: Operation, thing: Thing) -> None:
-    """Ask. What is another's, and what there is not, are the same to who may not."""
+def _allowed(asker: Asker, thing: Thing, method: str, action: str, args: Mapping[str, Json]) -> Thing:
+    """Ask, and tell what is meant. What is another's, and what there is not, are the same to who may not; so a bare
+    name means what the operator has to those alone who may do this with it.
+    """
+    operation = Operation(method, thing.object, action, thing.owner, args)
+    if thing.owner == SYSTEM and not thing.told.strip().startswith(f"{SYSTEM}:") and not asker.may(operation):
+        thing = replace(thing, owner=asker.subject.name)
+        operation = replace(operation, owner=thing.owner)
     try:
         asker.allow(operation)
     except Denied:
         if operation.owner == asker.subject.name:
             raise
         raise _missing(thing) from None
+    return thing
 
 
 def _missing(thing: Thing) -> Unknown:
@@ -135,8 +142,14 @@ def _record(office: Office, thing: Thing) -> CustomTool | CustomPrompt:
     return record
 
 
-async def _with_account(asker: Asker, terms: Terms, record: CustomTool | CustomPrompt, want: Wanted) -> Terms:
-    """``terms`` with what the tool calls, at the level that calling it needs. Lending that is a question of its own."""
+async def _with_account(
+    office: Office, asker: Asker, terms: Terms, record: CustomTool | CustomPrompt, want: Wanted, connection: str
+) -> Terms:
+    """``terms`` with what the tool calls on which connection, at the level that calling it needs. Lending that is a
+    question of its own.
+    """
+    if terms.owner == SYSTEM:  # everybody's tools may call on that account, those that are called so too
+        raise InvalidArguments("`withAccount`: the operator's account is not lent so; a row of the policy gives it")
     target = called_object(record) if isinstance(record, CustomTool) else ""
     if not target:
         raise InvalidArguments("`withAccount`: it calls nothing on an account of yours; leave that out")
@@ -144,7 +157,8 @@ async def _with_account(asker: Asker, terms: Terms, record: CustomTool | CustomP
     level = Level(next(seen, Level.WRITE.value))
     lent = Wanted(want.to, level, want.days)
     asker.allow(Operation("tools.share", target, "share", terms.owner, lent.args))
-    return replace(terms, target=target, needs=level)
+    lender = tool_loans.connection_of(office, terms.owner, target.partition("/")[0], connection)
+    return replace(terms, target=target, needs=level, connection=lender.id)
 
 
 async def _lend(office: Office, asker: Asker, item: tool_loans.Item, want: Wanted, connection: str) -> Share:
@@ -182,12 +196,16 @@ async def _keep_if(office: Office, grants: list[Grant] | tuple[Grant, ...], kept
 
 
 async def _as_it_was(office: Office, record: CustomTool | CustomPrompt) -> bool:
-    """Whether it is still there, and calls the same."""
+    """Whether it is still there, and calls the same in the same way."""
     if isinstance(record, CustomPrompt):
         prompt = await office.store.prompts.get(record.id)
         return prompt is not None and prompt.created_at == record.created_at
     tool = await office.store.tools.get(record.id)
-    return tool is not None and (tool.created_at, called_object(tool)) == (record.created_at, called_object(record))
+    return tool is not None and _how(tool) == _how(record)
+
+
+def _how(tool: CustomTool) -> tuple[int, Handler, Params]:
+    return tool.created_at, tool.handler, tool.schema
 
 
 async def _recipient_lives(office: Office, to: str) -> bool:

@@ -50,7 +50,7 @@ def lent(office: Office, asker: Asker, item: Item, wanted: Wanted, connection: s
     """The row that lends one tool of a connection of his. Raises ``InvalidArguments``."""
     if item.action == Level.WRITE and wanted.level is Level.READ:
         raise InvalidArguments(f"`{item.tool}` changes something; share it at access level `write`")
-    connected = _connection(office, asker.subject.name, item.connector, connection)
+    connected = connection_of(office, asker.subject.name, item.connector, connection)
     wished = wish(wanted.to, wanted.level.value, (item.tool,), wanted.days or 0, lender=asker.subject.name)
     return loan_grant(connected, wished, made_by=asker.subject.name, now=now_of(asker), apart=item.tool)
 
@@ -66,7 +66,8 @@ def _could_be(text: str) -> bool:
     return "__" in text if not colon else "@" not in head and head not in (SYSTEM, PROMPT_KIND, "gateway")
 
 
-def _connection(office: Office, owner: str, connector: str, id: str) -> Connected:
+def connection_of(office: Office, owner: str, connector: str, id: str) -> Connected:
+    """The connection that is meant: the one with that ``id``, or his only one. Raises ``InvalidArguments``."""
     known = [each for each in office.snapshot().connections.of(owner, connector) if id in ("", each.id)]
     if not known:
         which = f"no connection `{id[:40]}` to" if id else "no connection to"

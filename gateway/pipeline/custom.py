@@ -21,7 +21,7 @@ from gateway.mcp.terms import Kind
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.rendering import Rendering
 from gateway.policy.model import obj_match
-from gateway.policy.terms import SYSTEM, Effect, Tool
+from gateway.policy.terms import SYSTEM, Access, Context, Effect, Tool
 from gateway.records import CustomPrompt, CustomTool
 
 KEPT: Final = 2_000
@@ -119,7 +119,8 @@ class CustomOffers:
             return ()
         object = BEGINNINGS[kind] + name
         lenders = (owner for owner, rows in self._lent.items() if any(_speaks(row, object) for row in rows))
-        owners = (self.judge.subject.name, SYSTEM, *lenders)
+        operators = (SYSTEM,) if self._gives(object) else ()
+        owners = (self.judge.subject.name, *operators, *lenders)
         return self._in_order(each for owner in owners if (each := self._made(kind).get(owner, name)) is not None)
 
     def _candidates(self, kind: Kind) -> Iterator[Record]:
@@ -127,7 +128,7 @@ class CustomOffers:
             return
         made, beginning = self._made(kind), BEGINNINGS[kind]
         yield from made.of(self.judge.subject.name)
-        yield from made.of(SYSTEM)
+        yield from (each for each in made.of(SYSTEM) if self._gives(beginning + each.name))
         for owner, rows in self._lent.items():
             for row in rows:
                 if row.endswith("*"):
@@ -145,6 +146,13 @@ class CustomOffers:
         """By lender the objects of rows that lend him something."""
         judge = self.judge
         return judge.policy.lent(judge.subject, judge.domain, CUSTOM, judge.now)
+
+    def _gives(self, object: str) -> bool:
+        """Whether some row lets him use what the operator made; what is not for him takes no name either."""
+        judge = self.judge
+        who = Context(groups=judge.subject.groups, claims=judge.subject.claims, env=judge.env)
+        rows = judge.policy.matching(Access(judge.subject.name, judge.domain, SYSTEM, object, "read", who))
+        return any(row.effect is Effect.ALLOW for row in rows)
 
     def _made(self, kind: Kind) -> Made[CustomTool] | Made[CustomPrompt]:
         return self.judge.custom.tools if kind is Kind.TOOL else self.judge.custom.prompts

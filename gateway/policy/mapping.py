@@ -22,7 +22,8 @@ DEEPEST: Final = 20
 MOST: Final = 500
 """Values that the templates of one tool hold."""
 
-_BRACES: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_BRACES: Final = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
+"""Never past the next braces: each sign is looked at once, whatever stands there."""
 
 
 @dataclass(frozen=True, slots=True)

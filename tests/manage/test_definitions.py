@@ -508,12 +508,13 @@ async def lent(house):
     """A tool that a borrower may call, on the account of its maker."""
     await house.also("g, user:ann@example.com, role:lender, *\n")
     await added(house)
+    await house.connection(ANN)
     await shared(house, with_account=True)
     assert on_account(house)
 
 
 def on_account(house):
-    return house.allows(BOB, "slack/send", owner=ANN, via=OBJECT)
+    return house.allows(BOB, "slack/send", owner=ANN, via=OBJECT, connection="a" * 24)
 
 
 async def test_a_change_of_what_is_called_ends_the_loan_of_the_account(house):

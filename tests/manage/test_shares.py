@@ -18,6 +18,7 @@ from tests.builders import NOON
 from tests.manage.sharing import ADA, ANN, BOB, CAT, DAY, House, refusal_of
 
 TOOL, PROMPT, TARGET = "custom/report", "custom/prompt:greet", "slack/send"
+WORK = "a" * 24
 EDIT = {"operation": "update", "changes": ["description"]}
 NAMES = st.sampled_from(
     ["user:a@x.co", "user:a@x.com", "user:a@x.com#base", "user:b#edit@x.com", "role:a", "role:a.b", SYSTEM]
@@ -43,7 +44,7 @@ async def test_a_share_lets_its_recipient_call_the_tool_and_nothing_else(house):
     assert not house.allows(CAT, TOOL, owner=ANN)
     assert not house.allows(BOB, "custom/other", owner=ANN)
     assert not house.allows(BOB, TOOL, "manage", owner=ANN, args=EDIT)
-    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL)
+    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL, connection=WORK)
     assert not house.allows(BOB, TOOL, "share", owner=ANN, args={"days": 1}), "nothing that was lent is lent on"
     assert made.shown == {
         "toolId": "ann@example.com:report",
@@ -87,15 +88,18 @@ async def test_sharing_again_replaces_what_was_shared_before(house):
 
 async def test_a_share_with_the_account_lends_what_the_tool_calls_through_that_tool_alone(house):
     await house.also("g, user:ann@example.com, role:lender, *\n")
+    await house.connection(ANN)
     made = await shared(house, with_account=True)
     assert made.account
-    assert house.allows(BOB, TARGET, owner=ANN, via=TOOL)
+    assert house.allows(BOB, TARGET, owner=ANN, via=TOOL, connection=WORK)
     assert not house.allows(BOB, TARGET, owner=ANN)
-    assert not house.allows(BOB, TARGET, owner=ANN, via="custom/other")
-    assert not house.allows(BOB, "slack/list", owner=ANN, via=TOOL)
+    assert not house.allows(BOB, TARGET, owner=ANN, via="custom/other", connection=WORK)
+    assert not house.allows(BOB, "slack/list", owner=ANN, via=TOOL, connection=WORK)
     made = await shared(house)
     assert not made.account
-    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL), "the account was lent by the share before"
+    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL, connection=WORK), (
+        "the account was lent by the share before"
+    )
 
 
 async def test_lending_the_account_is_a_question_of_its_own_at_the_level_that_calling_needs(house):
@@ -107,9 +111,10 @@ async def test_lending_the_account_is_a_question_of_its_own_at_the_level_that_ca
     assert house.grants() == {}
     reads = {"type": "connector", "config": {"connector": "slack", "action": "list"}}
     await house.tool(ANN, "channels", reads)
+    await house.connection(ANN)
     await shared(house, tool="channels", with_account=True)
-    assert house.allows(BOB, "slack/list", "read", owner=ANN, via="custom/channels")
-    assert not house.allows(BOB, "slack/list", "write", owner=ANN, via="custom/channels")
+    assert house.allows(BOB, "slack/list", "read", owner=ANN, via="custom/channels", connection=WORK)
+    assert not house.allows(BOB, "slack/list", "write", owner=ANN, via="custom/channels", connection=WORK)
 
 
 async def test_what_is_not_seen_counts_as_changing_something(house):
@@ -252,6 +257,7 @@ async def test_a_share_that_would_allow_what_must_never_be_is_refused(house):
 
 async def test_unsharing_ends_all_of_a_share_at_once(house):
     await house.also("g, user:ann@example.com, role:lender, *\n")
+    await house.connection(ANN)
     await shared(house, level="write", with_account=True)
     await shared(house, to="cat@example.com")
     assert len(house.grants()) == 4
@@ -302,9 +308,10 @@ async def test_deleting_a_tool_ends_every_share_of_it_and_of_no_other(house):
 
 async def test_another_target_ends_what_was_lent_of_the_account_and_leaves_the_share(house):
     await house.also("g, user:ann@example.com, role:lender, *\n")
+    await house.connection(ANN)
     await shared(house, level="write", with_account=True)
     assert await end_base_rows(house.office, ANN, TOOL) == 1
-    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL)
+    assert not house.allows(BOB, TARGET, owner=ANN, via=TOOL, connection=WORK)
     assert house.allows(BOB, TOOL, owner=ANN)
     assert house.allows(BOB, TOOL, "manage", owner=ANN, args=EDIT)
 
@@ -356,6 +363,7 @@ async def test_a_tool_that_is_made_anew_while_it_is_shared_is_not_shared(house):
 
 async def test_a_tool_that_calls_something_else_meanwhile_is_not_shared_with_the_account(house):
     await house.also("g, user:ann@example.com, role:lender, *\n")
+    await house.connection(ANN)
     tools = house.store.tools
 
     async def change():

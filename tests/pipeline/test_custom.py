@@ -368,3 +368,11 @@ def test_public_names_are_unique_and_found_again_and_positions_sorted(made):
     assert offers.find(Kind.PROMPT, "a") is None
     assert offers.find(Kind.TOOL, "c") is None
     assert {offer.name for offer in listed if offer.name == offer.made.name} == {each.name for each in expected}
+
+
+async def test_a_name_tells_nobody_of_what_the_operator_has_and_he_may_not_use():
+    door = door_of(MINE, SLACK, lent())
+    door.make(wrapper(maker=AMY, made=2))
+    assert await door.tools(BOB) == ["slack__send", "post"]
+    door.make(wrapper(maker=SYSTEM, made=1))
+    assert await door.tools(BOB) == ["slack__send", "post"]
