@@ -68,16 +68,20 @@ class Running:
             task.exception()  # whoever waited has told it
 
 
-def handled(
+async def handled(
     package: Package, args: Params, context: Context, config: Params, caller: Caller, params: Params
-) -> Awaitable[object]:
-    """The package at work on one call."""
-    return package.handle(deepcopy(args), context, deepcopy(config), _Progress(caller, params))
+) -> object:
+    """What the package answers to one call, and tells on the way; nothing after it (MCP 2025-11-25, progress)."""
+    progress = _Progress(caller, params)
+    try:
+        return await package.handle(deepcopy(args), context, deepcopy(config), progress)
+    finally:
+        progress.end()
 
 
 def fault_of(name: str, task: asyncio.Task[object]) -> str:
-    """What went wrong in ``task``, for its caller; ``""``: nothing did. The text of a ``ValueError`` is meant for him;
-    of anything else he learns no more than that.
+    """What went wrong in ``task``, for its caller; ``""``: nothing did. The text of a plain ``ValueError`` is meant for
+    him; of anything else he learns no more than that.
     """
     fault = task.exception()
     if type(fault) is ValueError and str(fault):
@@ -136,10 +140,15 @@ class _Progress:
         meta = params.get("_meta")
         self._token = meta.get(PROGRESS_KEY) if isinstance(meta, dict) else None
         self._caller = caller
+        self._ended = False
+
+    def end(self) -> None:
+        """From here on nothing is told."""
+        self._ended = True
 
     def __call__(self, current: float, total: float | None = None, message: str = "") -> None:
         """Tell that ``current`` of ``total`` is done."""
-        if self._token is None:
+        if self._token is None or self._ended:
             return
         told: Params = {"progressToken": self._token, "progress": float(current)}
         told |= {} if total is None else {"total": float(total)}

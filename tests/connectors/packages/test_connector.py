@@ -329,3 +329,24 @@ async def test_closing_what_is_configured_leaves_the_package_alone():
 
 def test_a_package_prints_none_of_its_functions():
     assert "function" not in repr(package())
+
+
+async def test_progress_after_the_end_is_not_told():
+    heard, kept = [], []
+
+    async def handle(args, context, config, progress):
+        kept.append(progress)
+
+    await call(offered(handle), caller=Unasked(heard.append), _meta={"progressToken": 1})
+    kept[0](1)
+    assert heard == []
+
+
+async def test_what_a_library_says_in_a_fault_of_its_own_is_not_told():
+    class Broken(ValueError):
+        pass
+
+    async def handle(args, context, config, progress):
+        raise Broken("https://api.example.com/?key=canary")
+
+    assert "canary" not in texts(await call(offered(handle)))[0]
