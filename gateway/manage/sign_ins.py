@@ -6,13 +6,14 @@ proved who he is, and nothing leaves an audit entry: both belong to the page thr
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 from msgspec import structs
 
 from connectors.base import Secret
 from gateway.identity import KeyRing
+from gateway.manage.remains import every, remove_if_there
 from gateway.records import MailedCode, SignIn
 from gateway.store.base import Conflict, NotFound, Records, Store
 
@@ -24,8 +25,6 @@ LASTS_MS: Final = 8 * 3_600_000
 CODE_LASTS_MS: Final = 10 * 60_000
 CODE_DIGITS: Final = 8
 CODE_TRIES: Final = 5
-
-PAGE: Final = 500
 
 _USE: Final = "sign-in"
 _LONGEST: Final = 200
@@ -52,7 +51,7 @@ async def find_sign_in(store: Store, ring: KeyRing, cookie: str, *, now: int) ->
 async def sign_out(store: Store, ring: KeyRing, cookie: str) -> None:
     """End the sign-in of this browser; nothing when there is none."""
     if (found := await _find(store.sign_ins, ring, cookie)) is not None:
-        await _remove(store.sign_ins, found.id)
+        await remove_if_there(store.sign_ins, found.id)
 
 
 async def mail_code(store: Store, ring: KeyRing, subject: str, *, now: int) -> tuple[Secret, Secret]:
@@ -85,7 +84,7 @@ async def take_code(store: Store, ring: KeyRing, cookie: str, typed: str, *, now
     right = any(hmac.compare_digest(counted.code, each) for each in _hashes(ring, f"{cookie}:{_digits(typed)}"))
     if not right or not counted.subject:
         return ""
-    return counted.subject if await _remove(store.mailed_codes, counted.id) else ""
+    return counted.subject if await remove_if_there(store.mailed_codes, counted.id) else ""
 
 
 async def sweep(store: Store, *, now: int) -> int:
@@ -118,21 +117,5 @@ def _hashes(ring: KeyRing, text: str) -> Iterator[str]:
 
 
 async def _sweep(records: Records[R], now: int) -> int:
-    late = [record.id async for record in _all(records) if now >= record.expires_at]
-    return sum([await _remove(records, id) for id in late])
-
-
-async def _remove(records: Records[R], id: str) -> bool:
-    try:
-        await records.remove(id)
-    except NotFound:
-        return False
-    return True
-
-
-async def _all(records: Records[R]) -> AsyncIterator[R]:
-    after = ""
-    while page := await records.page(after, PAGE):
-        for record in page:
-            yield record
-        after = page[-1].id
+    late = [record.id async for record in every(records) if now >= record.expires_at]
+    return sum([await remove_if_there(records, id) for id in late])

@@ -21,6 +21,8 @@ ROLE: Final = "role"
 """The ``kind`` of a grant that gives a role; its row is (``user:EMAIL``, ``role:NAME``, domain)."""
 
 EVERYWHERE: Final = "*"
+BOOTSTRAP: Final = "bootstrap"
+"""Who makes the first account of an empty store."""
 MOST_NAME: Final = 200
 """Characters of the name of a person."""
 
@@ -81,14 +83,15 @@ async def add_user(
         raise Conflict(f"there is a user `{id}` already")
     left = await read_through(store, id) if remains is None else remains
     await clear(store, replace(left, keys=()))  # an old key does not count; a new one is of another node that is first
-    for grant in grants:
-        await _keep(store, grant)
+    fresh = [grant.id for grant in grants if await _keep(store, grant)]
     issued, record = _issue(ring, user, now, expires_at)
     await store.keys.add(record)
     try:
         await store.users.add(user)
     except Conflict:
         await store.keys.remove(record.id)
+        if author != BOOTSTRAP:  # all whose attempts give the same; who was first gets nothing of what others meant
+            await remove_all(store.grants, fresh)
         raise
     return issued
 
@@ -173,7 +176,7 @@ async def bootstrap_admin(store: Store, ring: KeyRing, email: str, *, now: int) 
     if await store.users.page(limit=1):
         return None
     try:
-        return await add_user(store, ring, email, author="bootstrap", now=now, name="Administrator", roles=ADMIN_ROLES)
+        return await add_user(store, ring, email, author=BOOTSTRAP, now=now, name="Administrator", roles=ADMIN_ROLES)
     except Conflict:
         return None  # another node was first
 
@@ -241,11 +244,13 @@ def _no_user(id: str) -> NotFound:
     return NotFound(f"there is no user `{id}`")
 
 
-async def _keep(store: Store, grant: Grant) -> None:
-    """Keep ``grant``; one that says the same stays."""
+async def _keep(store: Store, grant: Grant) -> bool:
+    """Keep ``grant``; one that says the same stays. Whether there was none."""
     try:
         await store.grants.add(grant)
+        return True
     except Conflict:
         known = await store.grants.get(grant.id)
         if known is not None and known.expires_at != grant.expires_at:
             await store.grants.replace(structs.replace(grant, rev=known.rev))
+        return False

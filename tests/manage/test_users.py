@@ -16,7 +16,7 @@ from gateway.manage.users import (
     reset_key,
     withdraw_role,
 )
-from gateway.records import ApiKey, Connected, Flow, Grant
+from gateway.records import ApiKey, Connected, Flow, Grant, User
 from gateway.store.base import Conflict, NotFound
 
 RING = KeyRing([("a", b"a" * 32)])
@@ -210,6 +210,21 @@ async def test_of_two_nodes_that_start_at_once_one_makes_the_account(store):
     assert await bootstrap_admin(Late, RING, "root@example.com", now=NOW) is None
     (account,) = await list_users(store)
     assert len(account.keys) == 1
+
+
+async def test_who_loses_a_race_for_an_address_leaves_no_role_at_it(store):
+    add = store.users.add
+
+    async def late(user):
+        store.users.add = add
+        await add(User(id=user.id, name="the first", created_at=1))
+        return await add(user)
+
+    store.users.add = late
+    with pytest.raises(Conflict):
+        await add_user(store, RING, "new@example.com", author="admin", now=1, roles=["admin"])
+    (account,) = await list_users(store)
+    assert (account.user.name, account.roles, account.keys) == ("the first", (), ())
 
 
 async def test_a_long_list_of_users_is_complete(store):
