@@ -175,8 +175,11 @@ def test_the_account_that_was_asked_about_is_the_one_that_is_changed(house: Hous
     before = {entry.id for entry in house.entries()}
     said = admin.call("update-user", email=f"  {bob.email.upper()} ", name="Bob")
     assert said.result["email"] == bob.email
-    until(lambda: {entry.id for entry in house.entries()} - before)
-    found = [entry for entry in house.entries() if entry.id not in before and entry.object == "gateway/users"]
+
+    def entries() -> Any:
+        return [each for each in house.entries() if each.id not in before and each.owner == f"user:{bob.email}"]
+
+    found = [entry for entry in until(entries) if entry.object == "gateway/users"]
     assert [(entry.owner, entry.allowed, entry.outcome) for entry in found] == [(f"user:{bob.email}", True, "ok")]
     assert bob.call("user-info").result["name"] == "Bob"
 
