@@ -1,6 +1,7 @@
 """Which patterns may judge what people type: whole values only, in a time that is bounded. Pure."""
 
 import re
+import warnings
 from typing import Final
 
 LONGEST_PATTERN: Final = 300
@@ -23,8 +24,10 @@ def unfit(pattern: str) -> str:
     if not pattern.startswith("^") or not pattern.endswith("$") or pattern.endswith("\\$"):
         return "must begin with `^` and end with `$`, so that it judges the whole value"
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what a later Python reads otherwise judges nobody
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"is not a regular expression: {error}"
     return _Scan().read(_TOKEN.findall(pattern[1:-1]))
 
