@@ -23,6 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 SIZES = (100, 10_000)
 SHARES = 20
+PAGE = 20  # the same pages of both
 REQUESTS = 200
 MAKING = 40  # of those that write
 WARMING = 10
@@ -222,7 +223,9 @@ def measured(size: int) -> dict[str, float]:
             first = clients[0]
             wait_for_the_policy(first)
             return {
-                "list-users": median_ms(lambda number: first.call("list-users", skip=number % (size - 20)), REQUESTS),
+                "list-users": median_ms(
+                    lambda number: first.call("list-users", skip=number % (SIZES[0] - PAGE)), REQUESTS
+                ),
                 "login": median_ms(lambda number: clients[number % len(clients)].login(), REQUESTS),
                 "tools/list": median_ms(lambda number: clients[number % len(clients)].ask("tools/list"), REQUESTS),
                 "share": median_ms(lambda number: share(first, number % 20 + 30), MAKING),

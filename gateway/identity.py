@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -135,6 +136,8 @@ class Identities:
     keys: Mapping[str, ApiKey] = field(default_factory=dict)
     """By credential, which is the short form of the key's id."""
     _addresses: list[tuple[str, ...]] = field(default_factory=list, repr=False, compare=False)
+    _ends: list[list[int]] = field(default_factory=list, repr=False, compare=False)
+    """When keys end, in order; like the addresses looked up once, and kept as long as they stay the same."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -188,13 +191,15 @@ class Identities:
             {credential(key.id): key for key in keys},
             [credential(id) for kind, id in gone if kind == "keys"],
         )
-        return Identities(self.ring, accounts, proofs, self._addresses if accounts.keys() == self.users.keys() else [])
+        same = self._addresses if accounts is self.users or accounts.keys() == self.users.keys() else []
+        return Identities(self.ring, accounts, proofs, same, self._ends if proofs is self.keys else [])
 
     def next_expiry(self, now: int) -> int | None:
         """When the next living key ends (ms since the epoch), if any does."""
-        return min(
-            (key.expires_at for key in self.keys.values() if key.expires_at and key.expires_at > now), default=None
-        )
+        if not self._ends:
+            self._ends.append(sorted(key.expires_at for key in self.keys.values() if key.expires_at))
+        place = bisect_right(self._ends[0], now)
+        return self._ends[0][place] if place < len(self._ends[0]) else None
 
     def _outlives(self, name: str, *, since: int) -> bool:
         """Whether the account was there before ``since`` and no reset of its key came after."""

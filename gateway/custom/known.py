@@ -34,10 +34,12 @@ class Made(Generic[R]):
             return self
         by_id = {id: each for id, each in self.by_id.items() if id not in former} | fresh
         by_owner = dict(self.by_owner)
-        for owner in {each.owner for each in (*former.values(), *fresh.values())}:
-            mine: list[R] = [each for each in by_owner.pop(owner, ()) if each.id not in former]
-            mine += [each for each in fresh.values() if each.owner == owner]
-            if mine:
+        theirs: dict[str, list[R]] = {each.owner: [] for each in former.values()}
+        for each in fresh.values():
+            theirs.setdefault(each.owner, []).append(each)
+        for owner, made in theirs.items():
+            kept = [each for each in by_owner.pop(owner, ()) if each.id not in former]
+            if mine := [*kept, *made]:
                 by_owner[owner] = tuple(sorted(mine, key=lambda each: each.name))
         return Made(by_id, by_owner)
 

@@ -89,13 +89,13 @@ class Index(Struct, frozen=True):
         """The loans to whoever is known under ``names`` in ``domain``."""
         for each in domains_for(domain):
             there = self.loans.get(each, {})
-            for name in there.keys() & names:
-                yield from there[name]
+            for name in names:
+                yield from there.get(name, ())
 
     def of(self, names: frozenset[str], domain: str) -> list[Found]:
         """All rows of whoever is known under ``names`` in ``domain``, each once."""
         there = [rows for each in domains_for(domain) if (rows := self.subjects.get(each))]
-        found = [rows[name] for rows in there for name in rows.keys() & names]
+        found = [rows[name] for rows in there for name in names if name in rows]
         few = [row for rows in found if type(rows) is tuple for row in rows]
         if not few or len(few) > JOINED:
             return found

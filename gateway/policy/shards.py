@@ -6,6 +6,9 @@ from typing import Any, Final, TypeVar
 V = TypeVar("V")
 
 SHARDS: Final = 512
+LARGE: Final = 1024
+"""A map of more than so many values is changed in parts, instead of being copied."""
+
 _EMPTY: Final[tuple[Mapping[str, Any], ...]] = ({},) * SHARDS
 
 
@@ -43,6 +46,9 @@ class Shards(Mapping[str, V]):
     def __getitem__(self, key: str) -> V:
         return self._parts[hash(key) % SHARDS][key]
 
+    def get(self, key: str, default: Any = None) -> Any:  # faster than that of a Mapping, which raises and catches
+        return self._parts[hash(key) % SHARDS].get(key, default)
+
     def __contains__(self, key: object) -> bool:
         return key in self._parts[hash(key) % SHARDS]
 
@@ -51,3 +57,14 @@ class Shards(Mapping[str, V]):
 
     def __len__(self) -> int:
         return self._size
+
+
+def changed(known: Mapping[str, V], put: Mapping[str, V], drop: Iterable[str]) -> Mapping[str, V]:
+    """``known`` with these values, and without those of ``drop``, at the cost of what changes."""
+    if len(known) > LARGE:
+        parted = known if isinstance(known, Shards) else Shards[V]().changed(known, ())
+        return parted.changed(put, drop)
+    fresh = dict(known)
+    for key in drop:
+        fresh.pop(key, None)
+    return {**fresh, **put}

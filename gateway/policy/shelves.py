@@ -8,6 +8,8 @@ that the collector would have to look into. This file knows nothing of what stan
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
+from gateway.policy.shards import changed
+
 SLICE: Final = 256
 """Steps between two pauses of work that is cut into slices: less than a millisecond."""
 
@@ -77,14 +79,14 @@ def reshelved(
     for item in added:
         touched.setdefault(words(item), []).append(item)
     gone = {id(item) for item in removed}
-    copied: dict[str, dict[str, Any]] = {}
+    moved: dict[str, dict[str, list[Any]]] = {}
     for (outer, inner), more in touched.items():
-        if outer not in copied:
-            copied[outer] = fresh[outer] = dict(shelf.get(outer, {}))
-        there = unpack(copied[outer].pop(inner, ()))
+        there = unpack(shelf.get(outer, {}).get(inner, ()))
         items = [*((item for item in there if id(item) not in gone) if gone else there), *more]
-        if items:
-            copied[outer][inner] = pack(items)
+        moved.setdefault(outer, {})[inner] = items
+    for outer, places in moved.items():
+        filled = {inner: pack(items) for inner, items in places.items() if items}
+        fresh[outer] = changed(shelf.get(outer, {}), filled, [inner for inner, items in places.items() if not items])
     return fresh
 
 
