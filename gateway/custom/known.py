@@ -37,9 +37,9 @@ class Made(Generic[R]):
         theirs: dict[str, list[R]] = {each.owner: [] for each in former.values()}
         for each in fresh.values():
             theirs.setdefault(each.owner, []).append(each)
-        for owner, made in theirs.items():
-            kept = [each for each in by_owner.pop(owner, ()) if each.id not in former]
-            if mine := [*kept, *made]:
+        for owner, mine in theirs.items():
+            mine[:0] = [each for each in by_owner.pop(owner, ()) if each.id not in former]
+            if mine:
                 by_owner[owner] = tuple(sorted(mine, key=lambda each: each.name))
         return Made(by_id, by_owner)
 

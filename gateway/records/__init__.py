@@ -1,0 +1,37 @@
+"""What the store keeps about people, keys, grants, policies, pins, connections and what users made: frozen records,
+no behaviour.
+
+``rev`` is the number that compare-and-set checks (0 = never stored); ``at`` values and expiries
+are milliseconds since the epoch. Nothing here holds a readable secret.
+"""
+
+from gateway.records.connections import Connected, Flow, Registration, Stage, Status
+from gateway.records.made import CustomPrompt, CustomTool, Handler, PromptArgument, PromptMessage
+from gateway.records.people import ApiKey, MailedCode, SignIn, User
+from gateway.records.policies import CaseCounts, Grant, PolicyHead, RightsChange, ShadowHead
+from gateway.records.upstreams import Approved, Pins, Waiting
+
+__all__ = [
+    "ApiKey",
+    "Approved",
+    "CaseCounts",
+    "Connected",
+    "CustomPrompt",
+    "CustomTool",
+    "Flow",
+    "Grant",
+    "Handler",
+    "MailedCode",
+    "Pins",
+    "PolicyHead",
+    "PromptArgument",
+    "PromptMessage",
+    "Registration",
+    "RightsChange",
+    "ShadowHead",
+    "SignIn",
+    "Stage",
+    "Status",
+    "User",
+    "Waiting",
+]
