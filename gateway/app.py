@@ -19,6 +19,7 @@ from connectors.inviting import Inviting
 from gateway.assembly.accounts import accounts
 from gateway.assembly.administration import administration
 from gateway.assembly.front import front
+from gateway.assembly.offered import Offered
 from gateway.assembly.servers import connectors_of, ourselves, servers_of
 from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
@@ -33,7 +34,7 @@ from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
 from gateway.pipeline.sentinel import Sentinel
-from gateway.policy.terms import MAIN, Subject
+from gateway.policy.terms import Subject
 from gateway.sealing import Seal
 from gateway.sessions import Sessions
 from gateway.settings import Mode, Settings
@@ -97,7 +98,9 @@ class Gateway:
             taken=[each.id for each in (*self._upstreams, *self._accounts.connectors)],
         )
         ours: tuple[Connector, ...] = (*self._accounts.connectors, *self._administration.packages)
-        self._directory = Directory(servers_of(settings, [each.id for each in ours]), [*self._upstreams, *ours])
+        servers = servers_of(settings, [each.id for each in ours])
+        offered = Offered(lambda: self.follower.current.servers, servers[0].connectors)
+        self._directory = Directory(servers, [*self._upstreams, *ours], offered=offered)
         self._sessions = Sessions(self._released)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
@@ -187,7 +190,6 @@ class Gateway:
             max_body=settings.max_body_bytes,
             keepalive=settings.keepalive_s,
         )
-        domains = frozenset({MAIN, *(server.id for server in settings.servers)})
         hosts = Hosts.of(
             bind=settings.bind,
             public_url=settings.public_url,
@@ -195,8 +197,8 @@ class Gateway:
             origins=settings.allowed_origins,
         )
         return Plane(
-            mcp=Endpoint(self._pipeline, self._sessions, rules, domains, now_ms),
-            sse=SseEndpoint(self._pipeline, self._sessions, rules, domains, now_ms, self._still_valid),
+            mcp=Endpoint(self._pipeline, self._sessions, rules, self._directory.serves, now_ms),
+            sse=SseEndpoint(self._pipeline, self._sessions, rules, self._directory.serves, now_ms, self._still_valid),
             pages=cast("App", pages(lambda: self.follower.readiness(now_ms()), *self._blueprints())),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,
@@ -223,7 +225,7 @@ class Gateway:
         return self._files.enter_context(path.open("ab"))
 
     def _still_valid(self, subject: Subject) -> bool:
-        return self.follower.current.identities.still_valid(subject, now_ms())
+        return self.follower.current.still_valid(subject, now_ms())
 
     def _end_dead(self) -> None:
         self._sessions.end_where(lambda subject: not self._still_valid(subject), spared=self._pipeline.acts)

@@ -24,6 +24,7 @@ from gateway.policy.signature import TrustedKey, distrust
 from gateway.policy.terms import Link, Rule
 from gateway.policy.turn import Turn
 from gateway.records import Grant
+from gateway.servers.rows import all_grants, grants_of
 from gateway.shadow import Shadow
 from gateway.snapshot import Snapshot, told_of
 from gateway.standing import NEVER, Standing
@@ -233,12 +234,20 @@ class Follower:
         if changes.whole:
             known = Snapshot(Identities(known.identities.ring), known.policy, known.confirmed_at_ms)
         gone = {id for kind, id in changes.removed if kind == "grants"}
-        rows = {grant.id: row for grant in changes.grants if (row := _row(grant)) is not None}
-        unreadable = {grant.id for grant in changes.grants if grant.id not in rows}
+        gone |= self._left_by(changes)
+        grants = all_grants(changes)
+        rows = {grant.id: row for grant in grants if (row := _row(grant)) is not None}
+        unreadable = {grant.id for grant in grants if grant.id not in rows}
         touched = gone | rows.keys()
         self._unreadable = frozenset(unreadable if changes.whole else unreadable | (self._unreadable - touched))
         gone |= unreadable | (self._grants.rows.keys() - rows.keys() if changes.whole else set())
         self._settle(told_of(known, changes), rows, gone, asked, seq=changes.seq)
+
+    def _left_by(self, changes: Changes) -> set[str]:
+        """The ids of all grants that followed from servers which changed or went."""
+        touched = {each.id for each in changes.servers} | {id for kind, id in changes.removed if kind == "servers"}
+        known = (self.current.servers.get(id) for id in touched)
+        return {grant.id for server in known if server is not None for grant in grants_of(server)}
 
     def _settle(
         self,

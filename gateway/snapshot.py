@@ -9,6 +9,8 @@ from gateway.connections.known import Connections
 from gateway.custom.known import NOTHING_MADE, Custom
 from gateway.identity import Identities
 from gateway.policy.engine import Policy
+from gateway.policy.terms import Subject
+from gateway.servers.known import NO_SERVERS, TOKEN, Servers, token_proof
 from gateway.store.base import Changes
 
 
@@ -21,6 +23,7 @@ class Snapshot:
     confirmed_at_ms: int
     connections: Connections = field(default_factory=Connections)
     custom: Custom = NOTHING_MADE
+    servers: Servers = NO_SERVERS
 
     def stale(self, now: int, after_ms: float) -> bool:
         """Whether ``now`` is further than ``after_ms`` from the confirmation, on either side of it: a clock that was
@@ -31,7 +34,28 @@ class Snapshot:
     def same_beside(self, other: "Snapshot") -> bool:
         """Whether everything but the policy is as in ``other``."""
         same = self.connections is other.connections and self.custom is other.custom
-        return same and self.identities == other.identities
+        return same and self.servers is other.servers and self.identities == other.identities
+
+    def still_valid(self, subject: Subject, now: int) -> bool:
+        """Whether everything that proved ``subject`` still counts at ``now`` (ms since the epoch)."""
+        if subject.expires_at is not None and now >= subject.expires_at:
+            return False
+        return all(self._counts(proof, subject, now) for proof in (subject.credential, *subject.rests_on))
+
+    def _counts(self, proof: str, subject: Subject, now: int) -> bool:
+        if proof.startswith(TOKEN):
+            return self._token_counts(proof, subject, now)
+        return self.identities.still_valid(subject, now)
+
+    def _token_counts(self, proof: str, subject: Subject, now: int) -> bool:
+        """Tokens prove their server, and on top of it an end user of it."""
+        kind, _, rest = subject.name.partition(":")
+        server = self.servers.get(rest.partition("/")[0]) if kind in ("server", "end") else None
+        if server is None:
+            return False
+        return any(
+            token_proof(each) == proof and (each.expires_at is None or now < each.expires_at) for each in server.tokens
+        )
 
 
 def told_of(known: Snapshot, changes: Changes) -> Snapshot:
@@ -47,4 +71,5 @@ def told_of(known: Snapshot, changes: Changes) -> Snapshot:
         identities=known.identities.changed(users=changes.users, keys=changes.keys, removed=changes.removed),
         connections=known.connections.changed(changes.connections, gone.get("connections", ())),
         custom=known.custom if same else Custom(tools, prompts),
+        servers=known.servers.changed(changes.servers, gone.get("servers", ())),
     )

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from connectors.base import Caller, Unasked
+from gateway.assembly.offered import Offered
 from gateway.audit import AuditEntry
 from gateway.audit.masking import keyed_hash
 from gateway.builtins.terms import Builtin
@@ -25,11 +26,13 @@ from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.custom import NO_TARGETS
 from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
-from gateway.policy.engine import Policy
+from gateway.policy.engine import Policy, grant_rows
 from gateway.policy.rules import read
 from gateway.policy.terms import MAIN, SYSTEM, Subject
 from gateway.records import ApiKey, Connected, CustomPrompt, CustomTool, User
+from gateway.records import Server as OfferedServer
 from gateway.sealing import Seal
+from gateway.servers.rows import grants_of
 from gateway.snapshot import Snapshot
 from tests.fakes import FakeConnector, Ledger
 
@@ -113,7 +116,10 @@ class Door:
 
     def __post_init__(self) -> None:
         main = Server(MAIN, tuple(each.id for each in self.connectors), meta=self.meta, custom=self.custom)
-        self.directory = Directory((main, *self.servers), self.connectors, clock=lambda: self.now / 1000)
+        offered = Offered(lambda: self.follower.current.servers, main.connectors)
+        self.directory = Directory(
+            (main, *self.servers), self.connectors, offered=offered, clock=lambda: self.now / 1000
+        )
         self.ledger = Ledger()
         self.keys: dict[str, str] = {}
         policy_ = policy(self.rows, limits=self.limits)
@@ -174,6 +180,14 @@ class Door:
         prompts = custom.prompts.changed([each for each in made if isinstance(each, CustomPrompt)], gone)
         self._swap(custom=Custom(tools, prompts))
 
+    def offer(self, *servers: OfferedServer, gone: Sequence[str] = ()) -> None:
+        """Put into the snapshot servers that users offer, with what follows from them, and take out the ids ``gone``."""
+        now = self.follower.current
+        known = (now.servers.get(id) for id in (*gone, *(each.id for each in servers)))
+        former = [grant.id for server in known if server is not None for grant in grants_of(server)]
+        rows = {grant.id: grant_rows(grant) for server in servers for grant in grants_of(server)}
+        self._swap(servers=now.servers.changed(servers, gone), policy=now.policy.changed(rows, former, "1.1"))
+
     def apply(self, rows: str, *, version: str = "2.0") -> None:
         """Put another policy in force."""
         self._swap(policy=policy(rows, limits=self.limits, version=version))
@@ -181,7 +195,8 @@ class Door:
     def _swap(self, **changed: Any) -> None:
         now = self.follower.current
         kept = {
-            name: getattr(now, name) for name in ("identities", "policy", "confirmed_at_ms", "connections", "custom")
+            name: getattr(now, name)
+            for name in ("identities", "policy", "confirmed_at_ms", "connections", "custom", "servers")
         }
         self.follower.current = Snapshot(**{**kept, **changed})
 

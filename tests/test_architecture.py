@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "connectors.base",
     ),
     "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
+    "gateway.servers": ("gateway.policy", "gateway.identity", "gateway.records", "gateway.store.base"),
     "gateway.sealing": (),
     "gateway.vault": ("gateway.identity",),
     "gateway.connections.known": ("gateway.records",),
@@ -105,12 +106,12 @@ MAY_IMPORT = {
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
-        *("gateway.shadow", "gateway.pacing", "gateway.snapshot", "gateway.standing"),
+        *("gateway.shadow", "gateway.pacing", "gateway.snapshot", "gateway.standing", "gateway.servers"),
     ),
     "gateway.standing": ("gateway.policy.terms",),
     "gateway.snapshot": (
         *("gateway.identity", "gateway.policy", "gateway.store.base", "gateway.connections.known"),
-        "gateway.custom.known",
+        *("gateway.custom.known", "gateway.servers.known"),
     ),
     "gateway.shadow": ("gateway.pacing", "gateway.audit", "gateway.policy", "gateway.store.base"),
     "gateway.folder_mode": (
@@ -125,6 +126,7 @@ MAY_IMPORT = {
             "gateway.snapshot",
             "gateway.custom",
             "gateway.records",
+            "gateway.servers",
             "gateway.manage.asking",
             "gateway.builtins.terms",
             "gateway.shadow",
@@ -144,6 +146,7 @@ MAY_IMPORT = {
     "gateway.manage": (
         *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
         *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp", "gateway.custom", "gateway.snapshot"),
+        "gateway.servers",
     ),
     "gateway.builtins": (
         *("gateway.manage", "gateway.custom", "gateway.policy.terms", "gateway.policy.schema", "gateway.mcp"),
@@ -189,6 +192,7 @@ MAY_IMPORT = {
         *("gateway.snapshot", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
         *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
+    "gateway.assembly.offered": ("gateway.catalogue", "gateway.records", "gateway.servers"),
     "gateway.assembly.servers": (
         *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
         *("gateway.pinning", "connectors.base", "connectors.egress", "connectors.upstream"),

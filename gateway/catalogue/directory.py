@@ -34,7 +34,10 @@ KEPT: Final = 10_000
 ROUNDS: Final = 3
 """How often a catalogue is asked for again because it changed while it was being read."""
 
+K = TypeVar("K")
 T = TypeVar("T")
+
+_NO_VIEWS: Final[dict[str, View]] = {}
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +68,8 @@ class _Known:
 class Directory:
     """The servers, and for each and each principal the merged view; warm ones are remembered.
 
-    It watches every connector: who wants to hear of changes when the old views are already forgotten
-    uses ``watch`` here. ``clock`` counts seconds.
+    ``offered`` knows further servers by their domains, as they are now. It watches every connector: who wants to hear
+    of changes when the old views are already forgotten uses ``watch`` here. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -74,16 +77,18 @@ class Directory:
         servers: Iterable[Server],
         connectors: Iterable[Connector],
         *,
+        offered: Callable[[str], Server | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         patience: float = PATIENCE_S,
     ) -> None:
         self._connectors: Mapping[str, Connector] = {connector.id: connector for connector in connectors}
         self._servers: Mapping[str, Server] = {server.id: server for server in servers}
+        self._offered = offered
         self._clock = clock
         self._patience = patience
         self._known: Mapping[str, dict[str, _Known]] = {id: {} for id in self._connectors}
-        self._views: dict[str, dict[str, View]] = {id: {} for id in self._servers}
-        self._former: dict[str, dict[str, View]] = {id: {} for id in self._servers}
+        self._views: dict[Server, dict[str, View]] = {}
+        self._former: dict[Server, dict[str, View]] = {}
         self._shared: WeakValueDictionary[tuple[object, ...], View] = WeakValueDictionary()
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._hanging: set[str] = set()
@@ -94,9 +99,13 @@ class Directory:
 
     def server(self, domain: str) -> Server:
         """The server of a domain; raises ``Unknown`` (404)."""
-        if (server := self._servers.get(domain)) is None:
+        if (server := self._servers.get(domain) or self._offered(domain)) is None:
             raise Unknown("there is no such server", code=-32600, status=404)
         return server
+
+    def serves(self, domain: str) -> bool:
+        """Whether there is a server of this domain."""
+        return domain in self._servers or self._offered(domain) is not None
 
     def instructions(self, domain: str, view: View) -> str:
         """The operator's words for a server, or those of its only connector."""
@@ -107,9 +116,10 @@ class Directory:
         """What a server offers to ``principal``; does not wait when it is remembered. ``capabilities`` is what his
         client can be asked for, as a server behind us that is first met for it will learn. Raises ``Unknown``.
         """
-        view = self._views.get(domain, {}).get(principal)
+        server = self.server(domain)
+        view = self._views.get(server, _NO_VIEWS).get(principal)
         if view is None:
-            return await self._look(self.server(domain), principal, capabilities)
+            return await self._look(server, principal, capabilities)
         if view.missing:
             self._ask_again(view.missing, principal)
         return view
@@ -119,7 +129,7 @@ class Directory:
         who then go on in the background. Raises ``Unknown``.
         """
         server = self.server(domain)
-        if domain in self._views and principal in self._views[domain]:
+        if principal in self._views.get(server, _NO_VIEWS):
             return await self.view(domain, principal, capabilities)
         known = [(id, self._of(id, principal)) for id in server.connectors]
         news = [id for id, each in known if not each.fresh and each.failed_at is None]
@@ -128,7 +138,7 @@ class Directory:
             await asyncio.wait(unheard, timeout=GLANCE_S)
         view = self._merged(server, principal)
         if all(self._of(id, principal).failed_at is not None for id in view.missing):
-            _keep(self._views[domain], principal, view)
+            self._remember(self._views, server, principal, view)
         return view
 
     def connectors(self, domain: str) -> tuple[Connector, ...]:
@@ -137,7 +147,7 @@ class Directory:
 
     def former(self, domain: str, principal: str) -> View | None:
         """The view that a change made obsolete last, for telling whom the change concerns."""
-        return self._former[domain].get(principal)
+        return self._former.get(self.server(domain), _NO_VIEWS).get(principal)
 
     def watch(self, listener: Callable[[Change], None]) -> None:
         """Call ``listener`` for every change from now on, when the next ``view`` will show it."""
@@ -160,14 +170,14 @@ class Directory:
         self._hanging.update(id for id, task in asked.items() if not task.done())
         view = self._merged(server, principal)
         if all((id, principal) in self._asking or self._of(id, principal).failed_at is not None for id in view.missing):
-            _keep(self._views[server.id], principal, view)
+            self._remember(self._views, server, principal, view)
         return view
 
     def _merged(self, server: Server, principal: str) -> View:
         """The view of what is known now; principals to whom the connectors say the same share one."""
         known = [(id, self._of(id, principal)) for id in server.connectors]
         missing = frozenset(id for id, each in known if not each.fresh)
-        same = (server.id, missing, *(id(each.catalogue) for _, each in known))
+        same = (server, missing, *(id(each.catalogue) for _, each in known))
         if (view := self._shared.get(same)) is None:
             sources: list[Source] = [(self._connectors[id], each.catalogue) for id, each in known]
             view = self._shared[same] = merge(
@@ -239,25 +249,26 @@ class Directory:
     def _forget(self, id: str, principal: str) -> bool:
         """Forget the views in which a connector's items stand; whether there was any."""
         forgotten = False
-        for server in self._servers.values():
-            if id not in server.connectors:
-                continue
-            views = self._views[server.id]
+        for server in [each for each in self._views if id in each.connectors]:
+            views = self._views[server]
             if views and not principal:
                 forgotten = True
-                former = self._former[server.id] | views
-                self._views[server.id], self._former[server.id] = {}, former if len(former) <= KEPT else views
+                former = self._former.get(server, _NO_VIEWS) | views
+                self._views[server], self._former[server] = {}, former if len(former) <= KEPT else views
             elif principal in views:
                 forgotten = True
-                _keep(self._former[server.id], principal, views.pop(principal))
+                self._remember(self._former, server, principal, views.pop(principal))
         return forgotten
+
+    def _remember(self, of: dict[Server, dict[str, View]], server: Server, principal: str, view: View) -> None:
+        _keep(of[server] if server in of else _keep(of, server, {}), principal, view)
 
     def _announce(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
 
 
-def _keep(kept: dict[str, T], key: str, value: T) -> T:
+def _keep(kept: dict[K, T], key: K, value: T) -> T:
     """Put ``value`` last, and let the first go when there are too many."""
     kept[key] = value
     if len(kept) > KEPT:

@@ -26,6 +26,7 @@ from gateway.manage.users import (
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy
 from gateway.policy.folder import read_folder
+from gateway.servers.rows import all_grants
 from gateway.settings import Settings
 from gateway.settings.values import suggestion
 from gateway.store.base import Store
@@ -185,7 +186,7 @@ async def _warn_of_never(email: str, roles: Iterable[str], domain: str, desk: De
         return
     people, member = await desk.store.changes(0), f"user:{normal_email(email)}"
     given = {(member, f"role:{role.removeprefix('role:')}", domain) for role in roles}
-    rows = living([grant for grant in people.grants if grant.row not in given], desk.now)
+    rows = living([grant for grant in all_grants(people) if grant.row not in given], desk.now)
     policy = Policy.build(in_force.bundle, rows, "")
     for row in living([grant for grant in people.grants if grant.row in given], desk.now):
         sentence = never_broken(policy, row, known(people), desk.now)

@@ -13,6 +13,7 @@ from gateway.manage.policies import Untrusted, policy_in_force
 from gateway.policy.engine import Policy, grant_rows
 from gateway.policy.signature import TrustedKey, distrust
 from gateway.policy.terms import Link, Rule
+from gateway.servers.rows import all_grants
 from gateway.store.base import Store
 
 READ_ONLY: Final = (
@@ -56,7 +57,7 @@ class StoreAdapter(AsyncAdapter):  # type: ignore[misc]  # Casbin is not typed
         if sentence := distrust(in_force.head.signature, in_force.head.bundle, self._trusted):
             raise Untrusted(f"policy {in_force.head.version}: {sentence}")
         changes = await self._store.changes(0)
-        grants = [grant_rows(grant) for grant in changes.grants]
+        grants = [grant_rows(grant) for grant in all_grants(changes)]
         return Policy.build(in_force.bundle, grants, f"{in_force.head.version}.{changes.seq}")
 
     async def _refuse(self, *_: object) -> NoReturn:

@@ -20,6 +20,7 @@ from gateway.policy.engine import BadPolicy, Policy, grant_rows
 from gateway.policy.guard import problem_of_apply
 from gateway.policy.terms import Link, Place, Problem, Rule, Subject
 from gateway.records import CaseCounts, Grant, RightsChange
+from gateway.servers.rows import all_grants
 from gateway.store.base import Changes
 
 FIRST_ACCOUNT: Final = tuple(
@@ -50,7 +51,7 @@ class Proof:
 
 def prove(bundle: Bundle, people: Changes, now: int) -> Proof:
     """Hold ``bundle`` against the accounts and grants that there are. Raises ``BadPolicy`` when it cannot be built."""
-    rows = living(people.grants, now)
+    rows = living(all_grants(people), now)
     policy = Policy.build(bundle, rows, "")
     lasting = policy if people.users else policy.with_grants(FIRST_ACCOUNT, "")
     lock_out = problem_of_apply(lasting, now)
@@ -76,7 +77,7 @@ def change(
     """How far the rights of the known people to what rows name change from one bundle to the other, with the same
     grants; ``None`` when that is not found out in time. Raises ``BadPolicy`` when one of them cannot be built.
     """
-    rows, until = living(people.grants, now), time.monotonic() + patience_s
+    rows, until = living(all_grants(people), now), time.monotonic() + patience_s
 
     def in_time(_done: int, _of: int) -> None:
         if time.monotonic() > until:

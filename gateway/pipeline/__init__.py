@@ -1,7 +1,8 @@
 """The one door: what every MCP request, and everything administrative, passes before it is done."""
 
 from gateway.manage.asking import Operation
+from gateway.pipeline.arriving import Arrival
 from gateway.pipeline.door import Pipeline
 from gateway.pipeline.passage import Origin
 
-__all__ = ["Operation", "Origin", "Pipeline"]
+__all__ = ["Arrival", "Operation", "Origin", "Pipeline"]

@@ -82,4 +82,5 @@ def _chain(operation: Operation, judge: Judge) -> Chain:
         args=operation.args,
         env=judge.env,
         owner_roles=None if operation.action == CONNECT else judge.roles_of(operation.owner),
+        server_owner=judge.server_owner if operation.domain == judge.domain else "",
     )

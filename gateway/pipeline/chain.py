@@ -35,7 +35,8 @@ def chain_of(
     ``connection`` what conditions may ask of that connection. Unknown arguments may be made of others, by ``mapping``.
 
     First the caller, in the domain of the URL. Then the lender, when the connection is another's, and the
-    owner of the server, when it has one: each for himself, in ``main``. Servers from operator files have none.
+    owner of the server, when it has one: each for himself, in ``main``. What is the operator's he has to be lent
+    himself. Servers from operator files have no owner.
     """
     caller = Context(
         args=args,
@@ -60,6 +61,7 @@ def operation_chain(
     args: Mapping[str, Json] | None,
     env: Mapping[str, Json],
     owner_roles: tuple[str, ...] | None = None,
+    server_owner: str = "",
 ) -> Chain:
     """What has to be allowed for an administrative operation on ``owner``'s record: one access, but for connecting an
     account, which is asked as a use is. ``args`` is ``None`` where they are unknown.
@@ -69,7 +71,7 @@ def operation_chain(
         args=args, claims=subject.claims, groups=subject.groups, tool=facts, env=env, owner_roles=owner_roles
     )
     first = Access(subject.name, domain, owner, object, action, caller)
-    return _with_lenders(first) if action == CONNECT else (first,)
+    return _with_lenders(first, server_owner) if action == CONNECT else (first,)
 
 
 def facts_of(object: str) -> Tool:
@@ -110,11 +112,12 @@ def _with_lenders(first: Access, server_owner: str = "") -> Chain:
         connection=known.connection,
         mapping=known.mapping,
     )
+    owners = {lender: lender, server_owner: SYSTEM if first.owner == SYSTEM else server_owner}
     return (
         first,
         *(
-            Access(name, MAIN, name, first.object, first.action, known if name == first.subject else absent)
-            for name in dict.fromkeys((lender, server_owner))
+            Access(name, MAIN, owner, first.object, first.action, known if name == first.subject else absent)
+            for name, owner in owners.items()
             if name
         ),
     )

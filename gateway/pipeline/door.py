@@ -24,6 +24,7 @@ from gateway.mcp.terms import Call, Notification, Params, Request, Response, Ste
 from gateway.pacing import Breath
 from gateway.pipeline import answers
 from gateway.pipeline.administer import Asking, allow, allowed
+from gateway.pipeline.arriving import Arrival
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.connecting import Connecting, Linker
@@ -103,8 +104,12 @@ class Pipeline:
         )
 
     def identify(self, offered: str | None) -> Subject:
-        """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
+        """Who an API key proves on the main server. Raises ``Unauthenticated``, ``Unavailable``."""
         return self._entrance.identify(offered)
+
+    async def arrive(self, arrival: Arrival) -> Subject:
+        """Who sends a request. Raises ``Unauthenticated``, ``Unavailable``."""
+        return await self._entrance.arrive(arrival)
 
     async def close(self) -> None:
         """End what is waited for in the background."""
@@ -241,7 +246,7 @@ class Pipeline:
         snapshot, now = self._entrance.snapshot, self._entrance.now()
         if change.principal not in ("", subject.name) or self._entrance.is_stale(snapshot, now):
             return []
-        if not snapshot.identities.still_valid(subject, now):
+        if not snapshot.still_valid(subject, now):
             return []
         judge = self._entrance.judge(snapshot.policy, subject, domain, now, address)
         view = await self._directory.view(domain, subject.name)
@@ -268,7 +273,7 @@ class Pipeline:
         concern him.
         """
         now, snapshot = self._entrance.now(), self._entrance.snapshot
-        if not snapshot.identities.still_valid(subject, now):
+        if not snapshot.still_valid(subject, now):
             return News()
         former = former or snapshot
         judges = Judges(

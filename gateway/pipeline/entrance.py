@@ -17,13 +17,14 @@ from gateway.errors import Refusal, Unauthenticated, Unavailable
 from gateway.follower import now_ms
 from gateway.identity import INVALID, missing
 from gateway.pipeline import answers
+from gateway.pipeline.arriving import Arrival, by_key, by_token
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.engine import Policy
-from gateway.policy.terms import Decision, Reason, Subject
+from gateway.policy.terms import MAIN, Decision, Reason, Subject
 from gateway.shadow import Shadow
 from gateway.snapshot import Snapshot
 
@@ -74,14 +75,26 @@ class Entrance:
     def snapshot(self) -> Snapshot:
         return self._follower.current
 
-    def identify(self, offered: str | None) -> Subject:
-        """Who a credential proves. Raises ``Unauthenticated``, ``Unavailable``."""
-        snapshot, now = self.snapshot, self.now()
+    async def arrive(self, arrival: Arrival) -> Subject:
+        """Who sends a request. Raises ``Unauthenticated``, ``Unavailable``."""
+        if arrival.end_user is not None or arrival.acts_as is not None:
+            raise Unauthenticated(INVALID, detail="nobody here proves end users")
+        if arrival.token is None:
+            return self.identify(arrival.key, arrival.domain)
+        return by_token(self._fresh(), arrival.domain, arrival.token, self.now())
+
+    def identify(self, offered: str | None, domain: str = MAIN) -> Subject:
+        """Who an API key proves on one server. Raises ``Unauthenticated``, ``Unavailable``."""
         if offered is None:
             raise missing()
-        if self.is_stale(snapshot, now):
+        return by_key(self._fresh(), domain, offered, self.now())
+
+    def _fresh(self) -> Snapshot:
+        """The snapshot, where it may decide. Raises ``Unavailable``."""
+        snapshot = self.snapshot
+        if self.is_stale(snapshot, self.now()):
             raise answers.stale()
-        return snapshot.identities.authenticate(offered, now)
+        return snapshot
 
     def passage(
         self,
@@ -141,7 +154,7 @@ class Entrance:
         if self.is_stale(snapshot, passage.at):
             passage.decision = Decision(False, Reason.STALE_POLICY, policy.version)
             raise answers.stale()
-        if not snapshot.identities.still_valid(passage.subject, passage.at):
+        if not snapshot.still_valid(passage.subject, passage.at):
             raise Unauthenticated(INVALID)
         self.check_recordable()
         origin = passage.origin
@@ -166,7 +179,7 @@ class Entrance:
         """
         beside = snapshot or self.snapshot
         env = environment(now, offset=self._offset, address=address)
-        return Judge(policy, subject, domain, env, beside.connections, beside.custom)
+        return Judge(policy, subject, domain, env, beside.connections, beside.custom, beside.servers.owner(domain))
 
     def is_stale(self, snapshot: Snapshot, now: int) -> bool:
         return snapshot.stale(now, self._stale_after_ms)

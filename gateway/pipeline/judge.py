@@ -23,7 +23,9 @@ from gateway.policy.terms import MAIN, NOTHING, SYSTEM, Chain, Decision, Json, S
 
 
 class Judge(Struct, frozen=True):
-    """``records`` are the connections that there are, ``custom`` is what users made."""
+    """``records`` are the connections that there are, ``custom`` is what users made. ``server_owner`` is whose loan the
+    server of this domain is (``""``: the operator's).
+    """
 
     policy: Policy
     subject: Subject
@@ -31,6 +33,7 @@ class Judge(Struct, frozen=True):
     env: Mapping[str, Json]
     records: Records = NO_RECORDS
     custom: Custom = NOTHING_MADE
+    server_owner: str = ""
     _accounts: dict[str, tuple[Account, ...]] = {}
 
     @property
@@ -70,6 +73,7 @@ class Judge(Struct, frozen=True):
             args=args,
             env=self.env,
             connection=account.facts,
+            server_owner=self.server_owner,
             mapping=mapping,
         )
 
@@ -165,7 +169,14 @@ class Judge(Struct, frozen=True):
     def may_connect(self, connector: str, owner: str) -> Decision:
         """Whether he may connect an account for ``owner``."""
         chain = operation_chain(
-            connector, CONNECT, self.subject, domain=self.domain, owner=owner, args=NOTHING, env=self.env
+            connector,
+            CONNECT,
+            self.subject,
+            domain=self.domain,
+            owner=owner,
+            args=NOTHING,
+            env=self.env,
+            server_owner=self.server_owner,
         )
         return self.policy.decide(chain)
 

@@ -108,6 +108,10 @@ class Subject:
     claims: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     credential: str = ""
     """Id of the key or session that proved the subject; never the secret itself."""
+    rests_on: tuple[str, ...] = ()
+    """Ids of what else has to count for as long as he is to be believed."""
+    expires_at: int | None = None
+    """When the proof ends, in ms since the epoch; ``None`` where what it rests on knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from gateway.records.connections import Connected, Flow, Registration, Stage, St
 from gateway.records.made import CustomPrompt, CustomTool, Handler, PromptArgument, PromptMessage
 from gateway.records.people import ApiKey, MailedCode, SignIn, User
 from gateway.records.policies import CaseCounts, Grant, PolicyHead, RightsChange, ShadowHead
+from gateway.records.servers import Listing, Mode, Permission, Restrictions, Server, Signer, Token
 from gateway.records.upstreams import Approved, Pins, Waiting
 
 __all__ = [
@@ -21,17 +22,24 @@ __all__ = [
     "Flow",
     "Grant",
     "Handler",
+    "Listing",
     "MailedCode",
+    "Mode",
+    "Permission",
     "Pins",
     "PolicyHead",
     "PromptArgument",
     "PromptMessage",
     "Registration",
+    "Restrictions",
     "RightsChange",
+    "Server",
     "ShadowHead",
     "SignIn",
+    "Signer",
     "Stage",
     "Status",
+    "Token",
     "User",
     "Waiting",
 ]

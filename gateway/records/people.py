@@ -16,13 +16,16 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that proves ``user``; ``id`` is the keyed hash, ``secret_id`` names the secret it was keyed with."""
+    """A key that proves ``user``; ``id`` is the keyed hash, ``secret_id`` names the secret it was keyed with. It counts
+    on the ``servers`` alone that it names, where it names any.
+    """
 
     id: str
     secret_id: str
     user: str
     prefix: str
     name: str = ""
+    servers: tuple[str, ...] = ()
     created_at: int = 0
     expires_at: int | None = None
     rev: int = 0

@@ -22,6 +22,7 @@ from gateway.records import (
     Pins,
     PolicyHead,
     Registration,
+    Server,
     ShadowHead,
     SignIn,
     User,
@@ -58,13 +59,13 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Every user, key, grant, connection, tool and prompt of a user, and upstream's pins changed after a ticket, and
-    possibly some that did not.
+    """Every user, key, grant, connection, server, tool and prompt of a user, and upstream's pins changed after a
+    ticket, and possibly some that did not.
 
     ``seq`` is safe to go on from: nothing up to it can appear later. It may lag behind
     ``Heads.changes`` for a while; the same records are then told again.
     A removed record is named in ``removed`` as (``users`` | ``keys`` | ``grants`` | ``pins`` | ``connections`` |
-    ``tools`` | ``prompts``, id).
+    ``tools`` | ``prompts`` | ``servers``, id).
     ``whole`` says that these are all the records there are: drop every other one. That is so for
     ``changes(0)``, after too long an absence for ``removed``, and when the database was put back to an
     earlier state (``seq`` is then below the ticket asked for).
@@ -78,6 +79,7 @@ class Changes:
     connections: tuple[Connected, ...] = ()
     tools: tuple[CustomTool, ...] = ()
     prompts: tuple[CustomPrompt, ...] = ()
+    servers: tuple[Server, ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
     whole: bool = False
 
@@ -158,6 +160,7 @@ class Store(Protocol):
     connections: Records[Connected]
     tools: Records[CustomTool]
     prompts: Records[CustomPrompt]
+    servers: Records[Server]
     flows: Records[Flow]
     sign_ins: Records[SignIn]
     mailed_codes: Records[MailedCode]

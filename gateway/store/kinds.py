@@ -22,13 +22,28 @@ from gateway.records import (
     Pins,
     PolicyHead,
     Registration,
+    Server,
     ShadowHead,
     SignIn,
     User,
 )
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
-R = TypeVar("R", User, ApiKey, Grant, Pins, Connected, CustomTool, CustomPrompt, Flow, SignIn, MailedCode, Registration)
+R = TypeVar(
+    "R",
+    User,
+    ApiKey,
+    Grant,
+    Pins,
+    Connected,
+    CustomTool,
+    CustomPrompt,
+    Server,
+    Flow,
+    SignIn,
+    MailedCode,
+    Registration,
+)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _encoder = msgspec.json.Encoder()
@@ -55,7 +70,7 @@ class Text(Generic[S]):
 
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
-TOOLS, PROMPTS = "tools", "prompts"
+TOOLS, PROMPTS, SERVERS = "tools", "prompts", "servers"
 FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
@@ -65,12 +80,13 @@ TEXTS: dict[str, Text[Any]] = {
     CONNECTIONS: Text(Connected),
     TOOLS: Text(CustomTool),
     PROMPTS: Text(CustomPrompt),
+    SERVERS: Text(Server),
     FLOWS: Text(Flow),
     SIGN_INS: Text(SignIn),
     MAILED_CODES: Text(MailedCode),
     REGISTRATIONS: Text(Registration),
 }
-FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS)
+FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS, SERVERS)
 """What every process holds in memory; the others are read when they are needed."""
 
 HEAD = Text(PolicyHead)
@@ -128,6 +144,7 @@ def changes(rows: Iterable[tuple[str, str, str | None]], *, seq: int, whole: boo
         connections=tuple(live[CONNECTIONS]),
         tools=tuple(live[TOOLS]),
         prompts=tuple(live[PROMPTS]),
+        servers=tuple(live[SERVERS]),
         removed=() if whole else tuple(removed),
         whole=whole,
     )

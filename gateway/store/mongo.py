@@ -24,6 +24,7 @@ from gateway.records import (
     MailedCode,
     Pins,
     Registration,
+    Server,
     SignIn,
     User,
 )
@@ -38,6 +39,7 @@ from gateway.store.kinds import (
     PINS,
     PROMPTS,
     REGISTRATIONS,
+    SERVERS,
     SIGN_INS,
     TEXTS,
     TOOLS,
@@ -81,6 +83,7 @@ class MongoStore:
         self.connections: Records[Connected] = _Records(self._wire, self._tickets, CONNECTIONS, now_ms)
         self.tools: Records[CustomTool] = _Records(self._wire, self._tickets, TOOLS, now_ms)
         self.prompts: Records[CustomPrompt] = _Records(self._wire, self._tickets, PROMPTS, now_ms)
+        self.servers: Records[Server] = _Records(self._wire, self._tickets, SERVERS, now_ms)
         self.flows: Records[Flow] = _Records(self._wire, self._tickets, FLOWS, now_ms)
         self.sign_ins: Records[SignIn] = _Records(self._wire, self._tickets, SIGN_INS, now_ms)
         self.mailed_codes: Records[MailedCode] = _Records(self._wire, self._tickets, MAILED_CODES, now_ms)

@@ -26,6 +26,7 @@ from gateway.records import (
     Pins,
     PolicyHead,
     Registration,
+    Server,
     ShadowHead,
     SignIn,
     User,
@@ -52,6 +53,7 @@ from gateway.store.kinds import (
     PINS,
     PROMPTS,
     REGISTRATIONS,
+    SERVERS,
     SHADOW,
     SIGN_INS,
     TEXTS,
@@ -106,6 +108,7 @@ class SqliteStore:
         self.connections: Records[Connected] = _Records(self, CONNECTIONS)
         self.tools: Records[CustomTool] = _Records(self, TOOLS)
         self.prompts: Records[CustomPrompt] = _Records(self, PROMPTS)
+        self.servers: Records[Server] = _Records(self, SERVERS)
         self.flows: Records[Flow] = _Records(self, FLOWS)
         self.sign_ins: Records[SignIn] = _Records(self, SIGN_INS)
         self.mailed_codes: Records[MailedCode] = _Records(self, MAILED_CODES)

@@ -13,7 +13,7 @@ from gateway.errors import Malformed, Refusal, Unknown
 from gateway.identity import offered
 from gateway.mcp import calls, jsonrpc
 from gateway.mcp.terms import MODERN_VERSIONS, Call, Era, Message, Params, Request, Response, Step
-from gateway.pipeline import Origin, Pipeline
+from gateway.pipeline import Arrival, Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.answering import accept, respond
@@ -39,16 +39,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Serves one request for a domain. ``servers`` tells which domains exist; ``now`` is ms since the epoch."""
+    """Serves one request for a domain. ``serves`` tells whether a domain exists; ``now`` is ms since the epoch."""
 
     pipeline: Pipeline
     sessions: Sessions
     rules: Rules
-    servers: frozenset[str]
+    serves: Callable[[str], bool]
     now: Callable[[], int]
 
-    async def __call__(self, incoming: Incoming, domain: str, send: Send) -> None:
-        exchange = _Exchange(self, incoming, domain, send)
+    async def __call__(self, incoming: Incoming, domain: str, send: Send, token: str | None = None) -> None:
+        """Serve one request; ``token`` is what a token URL holds."""
+        exchange = _Exchange(self, incoming, domain, send, token)
         try:
             await exchange.run()
         except Refusal as refusal:
@@ -61,11 +62,12 @@ class Endpoint:
 class _Exchange:
     """One request on its way; holds what is known of it so far."""
 
-    def __init__(self, endpoint: Endpoint, incoming: Incoming, domain: str, send: Send) -> None:
+    def __init__(self, endpoint: Endpoint, incoming: Incoming, domain: str, send: Send, token: str | None) -> None:
         self.at = endpoint
         self.incoming = incoming
         self.domain = domain
         self.send = send
+        self.token = token
         self.subject: Subject | None = None
         self.session: Session | None = None
         self.request_id: str | int | None = None
@@ -79,10 +81,10 @@ class _Exchange:
         allowed = ("POST",) if self._modern else ("POST", "GET", "DELETE")
         if method not in allowed:
             raise NotAllowed(*allowed)
-        subject = self.subject = self._identify()
+        subject = self.subject = await self._arrive()
         self._refuse_doubled()
         await demand_policy(self.at.pipeline, self.incoming)
-        if self.domain not in self.at.servers:
+        if not self.at.serves(self.domain):
             raise Unknown("there is no such server", code=-32600, status=404)
         if method == "POST":
             await self._post(subject)
@@ -100,9 +102,9 @@ class _Exchange:
         if len(set(names)) < len(names):
             raise Malformed("an Mcp- header comes twice; send it once", code=calls.HEADER_MISMATCH)
 
-    def _identify(self) -> Subject:
+    async def _arrive(self) -> Subject:
         key = offered(self.incoming.raw_headers, self.incoming.query, accept_query=self.at.rules.accept_query_key)
-        return self.at.pipeline.identify(key)
+        return await self.at.pipeline.arrive(Arrival(key, self.domain, self.token))
 
     # -- POST
 

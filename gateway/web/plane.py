@@ -63,20 +63,20 @@ class Plane:
         self.hosts.check(incoming.raw_headers)
         if incoming.two_lengths:
             raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
-        root, domain = _place(incoming.path)
+        root, domain, token = _place(incoming.path)
         if root not in ROOTS:
             await show(self.pages, {**scope, "client": (incoming.address, 0)}, incoming, send)
-        elif "/" in domain or (root == "messages" and domain != MAIN):
+        elif (token is not None and (root != "mcp" or "/" in token)) or (root == "messages" and domain != MAIN):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":
-            await self.mcp(incoming, domain, send)
+            await self.mcp(incoming, domain, send, token)
         elif root == "sse":
             await self.sse.stream(incoming, domain, send)
         else:
             await self.sse.message(incoming, send)
 
     async def _refuse(self, incoming: Incoming, send: Send, refusal: Refusal) -> None:
-        root, _ = _place(incoming.path)
+        root, *_ = _place(incoming.path)
         transport = root if root in ROOTS else "http"
         client = incoming.headers.get("user-agent", "")[:200]
         await self.pipeline.refuse(refusal, Origin(incoming.address, transport, client), domain=MAIN)
@@ -96,10 +96,11 @@ class Plane:
         )
 
 
-def _place(path: str) -> tuple[str, str]:
-    """The first segment of a path, and the domain that the rest of it names."""
+def _place(path: str) -> tuple[str, str, str | None]:
+    """The first segment of a path, the domain that the next one names, and what else there is: a token."""
     root, _, rest = path.removeprefix("/").partition("/")
-    return root, rest or MAIN
+    domain, slash, token = rest.partition("/")
+    return root, domain or MAIN, token if slash else None
 
 
 class _Watched:

@@ -13,7 +13,7 @@ from gateway.errors import Malformed, Refusal, Unauthenticated, Unknown
 from gateway.identity import INVALID, missing, offered
 from gateway.mcp import calls, events, jsonrpc
 from gateway.mcp.terms import Call, Era, Message, Request
-from gateway.pipeline import Origin, Pipeline
+from gateway.pipeline import Arrival, Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.answering import accept, respond
@@ -34,7 +34,7 @@ class SseEndpoint:
     pipeline: Pipeline
     sessions: Sessions
     rules: Rules
-    servers: frozenset[str]
+    serves: Callable[[str], bool]
     now: Callable[[], int]
     still_valid: Callable[[Subject], bool]
     _running: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -45,8 +45,8 @@ class SseEndpoint:
         try:
             if incoming.method != "GET":
                 raise NotAllowed("GET")
-            subject = self.pipeline.identify(self._offered(incoming))
-            if domain not in self.servers:
+            subject = await self.pipeline.arrive(Arrival(self._offered(incoming), domain))
+            if not self.serves(domain):
                 raise Unknown("there is no such server", code=-32600, status=404)
             await self._open(incoming, domain, send, subject)
         except Refusal as refusal:

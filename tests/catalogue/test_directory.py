@@ -336,7 +336,7 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
         a.change(Event.TOOLS)
     for number in range(8):
         await shelf.view(MAIN, f"user:{number}@example.com")
-    for kept in (shelf._views[MAIN], shelf._former[MAIN], shelf._known["a"]):
+    for kept in (shelf._views[shelf.server(MAIN)], shelf._former[shelf.server(MAIN)], shelf._known["a"]):
         assert len(kept) <= 3
 
 

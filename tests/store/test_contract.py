@@ -17,14 +17,21 @@ from gateway.records import (
     Flow,
     Grant,
     Handler,
+    Listing,
     MailedCode,
+    Mode,
+    Permission,
     Pins,
     PromptArgument,
     PromptMessage,
     Registration,
+    Restrictions,
+    Server,
+    Signer,
     SignIn,
     Stage,
     Status,
+    Token,
     User,
     Waiting,
 )
@@ -56,6 +63,14 @@ TOOL = CustomTool(
     id="user:a@example.com/look", owner="user:a@example.com", name="look", schema={"type": "object", "a.$b": [1, None]},
     handler=Handler(type="http", config={"$url": "ö", "deep": {"x": [True, 2.5]}}), always_visible=True,
 )  # fmt: skip
+SERVER = Server(
+    id="my-server-a1b2c3d4", owner="user:a@example.com", name="My server", mode=Mode.DIRECT, public=True,
+    tokens=(Token(id="h", secret_id="1", prefix="mcp_token_ab", created_at=1, expires_at=2**53),),
+    signers=(Signer(id="s", issuer="https://i", algorithm="HS256", sealed=b"\x00\xff"),),
+    restrictions=Restrictions(
+        actions=Listing(allow=False, names=("slack:*",)), permissions=(Permission(connector="slack", actions=("a.$b",)),)
+    ),
+)  # fmt: skip
 PROMPT = CustomPrompt(
     id="system/greet", owner="system", name="greet", arguments=(PromptArgument(name="who", required=True),),
     messages=(PromptMessage(role="user", text="Hello {{who}}"),),
@@ -68,7 +83,7 @@ FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage
     [
         ("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS),
         ("connections", CONNECTED), ("flows", FLOW), ("sign_ins", SignIn(id="h1", subject="user:a", how="key")),
-        ("tools", TOOL), ("prompts", PROMPT),
+        ("tools", TOOL), ("prompts", PROMPT), ("servers", SERVER),
         ("mailed_codes", MailedCode(id="h1", subject="user:a", code="h2", tries=2**53)),
         ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
     ],

@@ -101,7 +101,7 @@ class Front:
     def __post_init__(self) -> None:
         self.sessions = Sessions()
         rules = Rules(accept_query_key=True, max_body=1_000_000, keepalive=30.0)
-        shared = (self.door.pipeline, self.sessions, rules, self.servers, lambda: self.door.now)
+        shared = (self.door.pipeline, self.sessions, rules, self.servers.__contains__, lambda: self.door.now)
         self.plane = Plane(
             mcp=Endpoint(*shared),
             sse=SseEndpoint(*shared, self.still_valid),
@@ -113,7 +113,7 @@ class Front:
         )
 
     def still_valid(self, subject: Any) -> bool:
-        return self.door.follower.current.identities.still_valid(subject, self.door.now)
+        return self.door.follower.current.still_valid(subject, self.door.now)
 
     def key(self, email: str = AMY) -> str:
         if email not in self.door.keys:

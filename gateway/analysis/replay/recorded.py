@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from gateway.policy.terms import MAIN, Access, Chain, Context, Json, Tool
+from gateway.policy.terms import MAIN, SYSTEM, Access, Chain, Context, Json, Tool
 
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -220,7 +220,14 @@ def _with_lenders(first: Access, lenders: Sequence[str]) -> Chain:
     known = first.context
     absent = Context(args=known.args, groups=None, tool=known.tool, env=known.env, connection=known.connection)
     others = (
-        Access(each, MAIN, each, first.object, first.action, known if each == first.subject else absent)
+        Access(
+            each,
+            MAIN,
+            SYSTEM if first.owner == SYSTEM else each,
+            first.object,
+            first.action,
+            known if each == first.subject else absent,
+        )
         for each in lenders
     )
     return (first, *others)

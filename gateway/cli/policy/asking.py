@@ -19,6 +19,7 @@ from gateway.policy.rows import as_written
 from gateway.policy.signature import distrust
 from gateway.policy.terms import Link, Rule
 from gateway.records import PolicyHead
+from gateway.servers.rows import all_grants
 from gateway.settings import Mode, Settings
 from gateway.store.base import Store
 
@@ -55,7 +56,7 @@ async def _policy(settings: Settings, folder: Path | None, method: str) -> Polic
 async def _asked(store: Store, settings: Settings, folder: Path | None) -> Policy:
     in_force = await policy_in_force(store)
     changes = await store.changes(0)
-    rows = rows_of(changes.grants)
+    rows = rows_of(all_grants(changes))
     if folder is None and in_force is not None:
         refuse_untrusted(in_force.head, settings)
         return Policy.build(in_force.bundle, rows, f"{in_force.head.version}.{changes.seq}")

@@ -14,6 +14,7 @@ from gateway.cli.output import Failure, progress, show_json
 from gateway.cli.policy.asking import folder_path, json_option, valid_bundle
 from gateway.manage.proving import rows_of
 from gateway.policy.terms import Link, Rule
+from gateway.servers.rows import all_grants
 from gateway.settings import Settings
 
 
@@ -52,7 +53,7 @@ def lint(given: Given, *, folder: Path | None, tools: str | None, grants: bool, 
 async def _given_rows(settings: Settings) -> list[Rule | Link]:
     """The rows made at run time."""
     async with operation(settings, "policy.lint", "gateway/policy", "inspect") as desk:
-        return rows_of((await desk.store.changes(0)).grants)
+        return rows_of(all_grants(await desk.store.changes(0)))
 
 
 def _plain(finding: Finding) -> dict[str, object]:

@@ -20,6 +20,7 @@ from gateway.manage.policies import policy_in_force, policy_of
 from gateway.manage.proving import living
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy
+from gateway.servers.rows import all_grants
 from gateway.settings import Settings
 from gateway.store.base import NotFound, Store
 
@@ -96,7 +97,7 @@ def plan(
 async def _compared(settings: Settings, folder: str, bundle: Bundle, against: int | None, tools: str) -> Compared:
     async with operation(settings, "policy.plan", "gateway/policy", "inspect", folder=folder) as desk:
         version, old = await _stored(desk.store, settings, against)
-        grants = living((await desk.store.changes(0)).grants, desk.now)
+        grants = living(all_grants(await desk.store.changes(0)), desk.now)
         inventory = await inventory_of(settings, desk.store, tools)
     # without a bundle nothing is allowed, whatever was granted
     before = Policy.build(old, grants if old else (), str(version))

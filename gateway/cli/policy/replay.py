@@ -25,6 +25,7 @@ from gateway.manage.proving import rows_of
 from gateway.policy.bundle import Bundle
 from gateway.policy.engine import Policy
 from gateway.policy.terms import Link, Rule
+from gateway.servers.rows import all_grants
 from gateway.settings import Settings
 from gateway.store.base import NotFound
 
@@ -70,7 +71,7 @@ def _wanted(candidate: str) -> int | Bundle:
 
 async def _replayed(settings: Settings, wanted: int | Bundle, span: Span, file: Path | None) -> Report:
     async with operation(settings, "policy.replay", "gateway/policy", "inspect") as desk:
-        grants = rows_of((await desk.store.changes(0)).grants)
+        grants = rows_of(all_grants(await desk.store.changes(0)))
         bundle = (await policy_of(desk.store, wanted)).bundle if isinstance(wanted, int) else wanted
         replay = Replay(Policy.build(bundle, grants, ""), _digests(settings, desk))
         with progress("reading decisions") as told:
