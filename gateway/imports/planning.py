@@ -98,6 +98,8 @@ class _Planning:
         self._given = given
         self._remarks = Remarks()
         self._users = {user.id: user for user in given.there.users}
+        self._meant: list[CustomTool] = []
+        """The tools that the dump means by its names: what it brings, and what an import brought before."""
 
     def plan(self) -> Plan:
         people = tuple(self._people())
@@ -105,7 +107,7 @@ class _Planning:
         ground = Ground(accounts, self._given.packages, self._given.private, BY, self._given.now)
         tools = tuple(self._tools(ground))
         prompts = tuple(self._prompts(ground))
-        known = Known.of((*self._given.there.tools, *(each.record for each in tools)), self._given.packages)
+        known = Known.of(self._meant, self._given.packages)
         arrivals = tuple(self._arrival(person, known) for person in people)
         return Plan(
             tuple(each for each in arrivals if self._wanted(each)),
@@ -156,10 +158,15 @@ class _Planning:
     # -- tools and prompts
 
     def _tools(self, ground: Ground) -> Iterator[Making[CustomTool]]:
-        there = {tool.id for tool in self._given.there.tools}
+        found = {tool.id: tool for tool in self._given.there.tools}
+        there = set(found)
         for document in self._documents("tools"):
             read = read_made_tool(document, ground, self._remarks)
-            if read is not None and self._new("tool", read.record, there):
+            if read is None:
+                continue
+            if found.get(read.record.id, read.record).by == BY:
+                self._meant.append(read.record)
+            if self._new("tool", read.record, there):
                 yield Making(read.record, tuple(self._permitted(tool_object(read.record.name), read)))
 
     def _prompts(self, ground: Ground) -> Iterator[Making[CustomPrompt]]:

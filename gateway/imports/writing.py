@@ -69,37 +69,66 @@ async def write(plan: Plan, there: Changes, writing: Writing) -> Written:
 async def _arrive(arrival: Arrival, writing: Writing, written: Written) -> bool:
     """Whether there is an account that was not there."""
     rows = await _put(writing.store.grants, arrival.grants)
-    written.grants += rows  # not in one statement: others count meanwhile
-    kept = await _keep_key(arrival, writing, written)
+    proof = await _proof(arrival, writing, written.remarks)
     if arrival.there:
         await _hide(arrival.user, writing.store)
+    elif not await _added(writing.store.users, arrival.user):
+        await _take_back(arrival, rows, proof, writing.store, written.remarks)
         return False
-    if not kept:
-        writing.issued(await _new_key(arrival.user, writing))
-    return await _added(writing.store.users, arrival.user)
+    elif proof.issued is not None:
+        writing.issued(proof.issued)
+    written.grants += len(rows)  # not before an await: others count meanwhile
+    written.keys += proof.issued is None and proof.made != ""
+    return not arrival.there
 
 
-async def _keep_key(arrival: Arrival, writing: Writing, written: Written) -> bool:
-    """Whether the key of the dump proves this account from now on."""
+async def _take_back(arrival: Arrival, rows: Sequence[str], proof: "_Proof", store: Store, remarks: Remarks) -> None:
+    """Somebody else made the account meanwhile: it stays as that one wanted it."""
+    await _remove(store.grants, rows)
+    await _remove(store.keys, [proof.made] if proof.made else [])
+    remarks.left(f"user {arrival.user.id}", "was made by somebody else at the same moment, and stays as it is")
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """The id of the key that was ``made``, ``""`` where one was there; ``issued`` is a new one that nobody knows."""
+
+    made: str = ""
+    issued: IssuedKey | None = field(default=None, repr=False)
+
+
+async def _proof(arrival: Arrival, writing: Writing, remarks: Remarks) -> _Proof:
+    """By which key the account is proven from now on: that of the dump, or a new one for an account that is made."""
+    kept = await _kept_key(arrival, writing, remarks)
+    if kept is not None:
+        return _Proof(kept)
+    if arrival.there:
+        return _Proof()
+    id, issued = await _new_key(arrival.user, writing)
+    return _Proof(id, issued)
+
+
+async def _kept_key(arrival: Arrival, writing: Writing, remarks: Remarks) -> str | None:
+    """The id of the dump's key if it was made, ``""`` if it was there, ``None`` if it proves this account not."""
     if arrival.key is None or writing.reset:
-        return False
+        return None
     user = arrival.user.id
     for hashed in writing.ring.hashes(arrival.key.reveal()):
         found = await writing.store.keys.get(hashed)
         if found is not None:
             if found.user != user:
-                written.remarks.refused(f"user {user}", "the key proves somebody else here: it is not taken")
-            return found.user == user
-    await writing.store.keys.add(key_record(writing.ring, arrival.key, arrival.user, now=writing.now))
-    written.keys += 1
-    return True
+                remarks.refused(f"user {user}", "the key proves somebody else here: it is not taken")
+            return "" if found.user == user else None
+    record = key_record(writing.ring, arrival.key, arrival.user, now=writing.now)
+    await writing.store.keys.add(record)
+    return record.id
 
 
-async def _new_key(user: User, writing: Writing) -> IssuedKey:
+async def _new_key(user: User, writing: Writing) -> tuple[str, IssuedKey]:
     key = Secret(new_key())
     record = key_record(writing.ring, key, user, now=writing.now)
     await writing.store.keys.add(record)
-    return IssuedKey(user.id, key, record.prefix, record.expires_at)
+    return record.id, IssuedKey(user.id, key, record.prefix, record.expires_at)
 
 
 async def _hide(user: User, store: Store) -> None:
@@ -116,13 +145,21 @@ async def _hide(user: User, store: Store) -> None:
 
 async def _make(records: Records[R], making: Making[R], store: Store, written: Written) -> bool:
     rows = await _put(store.grants, making.grants)
-    written.grants += rows
+    written.grants += len(rows)
     return await _added(records, making.record)
 
 
-async def _put(records: Records[Grant], grants: Sequence[Grant]) -> int:
-    """How many of them are new."""
-    return await _together(lambda grant: _added(records, grant), grants)
+async def _put(records: Records[Grant], grants: Sequence[Grant]) -> list[str]:
+    """The ids of those that are new."""
+    fresh: list[str] = []
+
+    async def put(grant: Grant) -> bool:
+        if added := await _added(records, grant):
+            fresh.append(grant.id)
+        return added
+
+    await _together(put, grants)
+    return fresh
 
 
 async def _sweep(plan: Plan, there: Changes, store: Store) -> None:

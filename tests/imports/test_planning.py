@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from connectors.addresses import Exceptions, parse
 from gateway.imports.documents import Unreadable, documents
@@ -365,10 +366,25 @@ def test_what_is_there_already_stays_as_it_is():
     taken = planned(given, [tool("post", rolesPermitted=["user"])], there=there)
     assert [each.user.id for each in taken.people] == ["bob@example.com"]
     assert taken.tools == ()
-    assert rows(taken) == {
-        ("user:bob@example.com", "main", "user:ann@example.com", "custom/post", "write", "", "allow")
-    }
+    assert rows(taken) == set(), "it is another tool than the one that was shared"
     assert set(told(taken, Verdict.LEFT)) == {"user ann@example.com", "tool ann@example.com:post"}
+    assert list(told(taken, Verdict.REFUSED)) == ["share of post with bob@example.com"]
+
+
+@pytest.mark.parametrize("named", [{"sharedTools": [share("post")]}, {"allowedTools": ["ann@example.com:post"]}])
+def test_an_import_that_is_repeated_means_the_tools_that_it_brought_before(named: dict[str, Any]):
+    brought = Changes(1, users=(ANN,), tools=(structs.replace(POST, by="import"),))
+    taken = planned([user("bob", **named)], [tool("post")], there=brought)
+    row = ("user:bob@example.com", "main", "user:ann@example.com", "custom/post", "write", "", "allow")
+    assert rows(taken) == {row}
+
+
+def test_a_name_of_the_dump_never_means_a_tool_that_is_not_in_it():
+    there = Changes(1, users=(ANN,), tools=(POST,))
+    taken = planned(
+        [user("bob", allowedTools=["post"], sharedTools=[share("post")], hiddenTools=["post"])], there=there
+    )
+    assert rows(taken) == set()
 
 
 def test_an_account_that_is_there_gets_the_rest_when_the_operator_says_so():
