@@ -9,6 +9,7 @@ from gateway.analysis.inventory import Inventory
 from gateway.errors import InvalidArguments, Unknown
 from gateway.manage import loans
 from gateway.manage.loans import Level, Loan, Wish
+from gateway.manage.share_checks import refuse_strangers
 from gateway.manage.stored import stored
 from gateway.policy.terms import Subject
 from gateway.records import Connected
@@ -40,6 +41,7 @@ class Lending:
     async def lend(self, connected: Connected, wish: Wish, maker: Subject, address: str) -> Loan:
         """The loan, from now on. Raises ``InvalidArguments`` where it may not stand beside the policy."""
         now, snapshot = self.clock(), self.snapshot()
+        refuse_strangers(snapshot.identities, wish.borrower)
         loan = await loans.lend(
             self.store,
             connected,

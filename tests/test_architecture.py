@@ -72,6 +72,7 @@ MAY_IMPORT = {
         *("gateway.analysis.inventory", "gateway.errors", "gateway.snapshot"),
         *(
             "gateway.manage.loans",
+            "gateway.manage.share_checks",
             "gateway.manage.stored",
             "gateway.policy.terms",
             "gateway.records",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.custom.names import creator_of
 from gateway.errors import InvalidArguments
+from gateway.identity import Identities
 from gateway.manage.asking import Asker, now_of
 from gateway.manage.granting import refusal
 from gateway.manage.loans import DAY_MS, MOST_DAYS, Level, recipient
@@ -48,7 +49,15 @@ def check_recipient(asker: Asker, to: str, owner: str) -> None:
     if to.startswith(ROLE):
         if not asker.policy.naming(to) and all(link.role != to for link in asker.policy.links):
             raise InvalidArguments(f"`{to}` is no role that the policy names")
-    elif to.removeprefix(USER) not in asker.identities.users:
+    else:
+        refuse_strangers(asker.identities, to)
+
+
+def refuse_strangers(identities: Identities, to: str) -> None:
+    """Raises ``InvalidArguments`` where ``to`` is a user without an account: whoever got that address later would find
+    what was not meant for him.
+    """
+    if to.startswith(USER) and to.removeprefix(USER) not in identities.users:
         raise InvalidArguments(f"`{to.removeprefix(USER)}` has no account here; ask an administrator to add it")
 
 

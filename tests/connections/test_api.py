@@ -63,6 +63,8 @@ class Api:
                 lambda: self.world.now,
             ),
         )
+        for borrower in (BOB, MEL):
+            self.door.person(borrower)
         app = Quart(__name__)
         app.register_blueprint(ConnectionsApi(self.operations).blueprint())
         self.client = app.test_client()
@@ -324,6 +326,7 @@ async def test_without_names_a_loan_lends_what_its_level_reaches(store):
     "wanted",
     [
         {"to": "nobody"},
+        {"to": "without.an.account@example.com"},
         {"to": ANN},
         {"to": "role:all of us"},
         {"to": BOB, "level": "manage"},
