@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,27 @@ def build(folder: Path, upstreams: str, mongodb: str | None = None) -> House:
     return house
 
 
+@pytest.fixture(scope="session")
+def houses() -> Iterator[tuple[dict[str, House], ExitStack]]:
+    """The gateways that run already, by their stores; they stay until the end, whichever file asks for which."""
+    with ExitStack() as opened:
+        yield {}, opened
+
+
 @pytest.fixture(scope="session", params=["sqlite", "mongodb"])
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstreams: str) -> Iterator[House]:
-    """A running gateway on each store."""
-    mongodb = request.getfixturevalue("secantus") if request.param == "mongodb" else None
-    with running(build(tmp_path_factory.mktemp("house"), upstreams, mongodb)) as started:
-        yield started
+def house(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    upstreams: str,
+    houses: tuple[dict[str, House], ExitStack],
+) -> House:
+    """A running gateway on each store, which all tests of this process share."""
+    running_ones, opened = houses
+    if request.param not in running_ones:
+        mongodb = request.getfixturevalue("secantus") if request.param == "mongodb" else None
+        built = build(tmp_path_factory.mktemp("house"), upstreams, mongodb)
+        running_ones[request.param] = opened.enter_context(running(built))
+    return running_ones[request.param]
 
 
 @pytest.fixture
@@ -138,10 +154,10 @@ def own_house(tmp_path: Path, upstreams: str) -> Iterator[House]:
 @pytest.fixture(scope="session")
 def user_key(house: House) -> str:
     """The key of a user whose calls are not limited for the length of the tests."""
-    return house.add_user(f"user-{secrets.token_hex(3)}@example.com", "user", "fast")
+    return house.key_of("user", "fast")
 
 
 @pytest.fixture(scope="session")
 def auditor_key(house: House) -> str:
     """The key of somebody who may inspect the policy."""
-    return house.add_user(f"auditor-{secrets.token_hex(3)}@example.com", "auditor", "fast")
+    return house.key_of("auditor", "fast")

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.clients.talking import MATRIX, PROGRAMS, converse
-from tests.corridor.house import House
+from tests.corridor.house import ON_SQLITE, House
+
+pytestmark = ON_SQLITE
 
 
 def talk(

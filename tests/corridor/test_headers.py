@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.corridor.house import House, modern, result_of, until
+from tests.corridor.house import ON_SQLITE, House, modern, result_of, until
+
+pytestmark = ON_SQLITE
 
 
 def called(house: House, key: str, name: str, arguments: dict[str, Any], *headers: tuple[str, str]) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.custom.names import BUILTINS
-from tests.corridor.house import House, modern, result_of
+from tests.corridor.house import ON_SQLITE, House, modern, result_of
+
+pytestmark = ON_SQLITE
 
 ARGUMENTS: list[dict[str, Any]] = [
     {},

@@ -123,6 +123,7 @@ def test_rug_pull_a_changed_description_hides_and_refuses_the_tool_until_it_is_a
     assert len(turncoat.entries("pins.change")) == 1
 
 
+@pytest.mark.parametrize("turncoat", ["sqlite"], indirect=True)
 def test_a_renamed_tool_is_new_and_one_that_comes_back_is_not(turncoat: Turncoat):
     turncoat.offers({**ECHO, "name": "repeat"})
     until(lambda: turncoat.listed() == set())
@@ -132,6 +133,7 @@ def test_a_renamed_tool_is_new_and_one_that_comes_back_is_not(turncoat: Turncoat
     assert {entry.object for entry in turncoat.entries("pins.change")} == {"demo/repeat"}
 
 
+@pytest.mark.parametrize("turncoat", ["mongodb"], indirect=True)
 def test_what_was_approved_holds_after_a_restart(turncoat: Turncoat):
     turncoat.house.stop()
     turncoat.offers(POISONED, SHOUT)

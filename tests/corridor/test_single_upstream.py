@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.corridor.house import House, modern, result_of, until
+from tests.corridor.house import ON_SQLITE, House, modern, result_of, until
 from tests.corridor.test_isolation import INITIALIZE, legacy
 from tests.corridor.test_streams import following
 
@@ -27,6 +27,7 @@ def ask(request: pytest.FixtureRequest, house: House, user_key: str) -> Any:
             yield lambda method, **params: result_of(client.post(PATH, **modern(method, **params)))["result"]
 
 
+@ON_SQLITE
 def test_everything_has_the_names_that_the_upstream_gave_it(ask: Ask):
     until(lambda: ask("tools/list")["tools"])
     tools = {each["name"] for each in ask("tools/list")["tools"]}
@@ -40,6 +41,7 @@ def test_everything_has_the_names_that_the_upstream_gave_it(ask: Ask):
     ]
 
 
+@ON_SQLITE
 def test_everything_can_be_used_by_those_names(ask: Ask):
     until(lambda: ask("tools/list")["tools"])
     assert '"text": "hi"' in ask("tools/call", name="echo", arguments={"text": "hi"})["content"][0]["text"]
@@ -53,6 +55,7 @@ def test_everything_can_be_used_by_those_names(ask: Ask):
         assert answer["completion"]["values"] == ["ada", "alan"]
 
 
+@ON_SQLITE
 def test_prefixed_names_are_unknown_there(house: House, user_key: str):
     with house.client(user_key) as client:
         answer = result_of(client.post(PATH, **modern("tools/call", name="demo__echo", arguments={"text": "hi"})))

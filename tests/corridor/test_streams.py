@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.corridor.house import META, House, modern, result_of, until
+from tests.corridor.house import META, ON_SQLITE, House, modern, result_of, until
 from tests.corridor.test_isolation import INITIALIZE, legacy
 
 
@@ -96,6 +96,7 @@ def test_a_listening_modern_client_gets_what_it_asked_for_tagged_with_its_reques
                 assert message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "L1"
 
 
+@ON_SQLITE
 def test_progress_arrives_before_the_answer_in_one_stream(house: House, user_key: str):
     meta = {**META, "progressToken": "p1"}
     question = modern("tools/call", name="demo__slow", arguments={"steps": 3})
@@ -115,6 +116,7 @@ def waits(house: House, key: str) -> dict[str, str]:
         return json.loads(answer["result"]["content"][0]["text"])
 
 
+@ON_SQLITE
 def test_a_cancelled_legacy_request_is_cancelled_behind_us(house: House, user_key: str):
     with house.client(user_key) as client:
         headers = {"mcp-session-id": client.post("/mcp", json=INITIALIZE).headers["mcp-session-id"]}
@@ -131,6 +133,7 @@ def test_a_cancelled_legacy_request_is_cancelled_behind_us(house: House, user_ke
         assert "error" in result_of(outcome[0])
 
 
+@ON_SQLITE
 def test_closing_the_answer_of_a_modern_request_cancels_it(house: House, user_key: str):
     name = f"modern-{house.store[:7]}"
     question = modern("tools/call", name="demo__wait", arguments={"name": name})
