@@ -245,7 +245,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "`Accept` lacks one of the two media types": {"json": HELLO, "headers": {"accept": "application/json"}},
     "`Content-Type` is not JSON": {"json": HELLO, "headers": {"content-type": "text/plain"}},
     "the body is too large": {"content": b" " * (10 * 1024 * 1024 + 1)},
-    "nothing is at this path": {"json": HELLO, "path": "/mcp/git/more"},
+    "nothing is at this path": {"json": HELLO, "path": "/mcp/git/more/still"},
 }
 
 

@@ -312,7 +312,7 @@ def test_audit_gaps_every_request_leaves_exactly_one_entry_however_it_ends(house
 
         ways: dict[str, tuple[Callable[[], object], list[str]]] = {
             "another method": (lambda: client.put("/mcp"), ["not_allowed"]),
-            "no such path": (lambda: client.post("/mcp/a/b"), ["unknown"]),
+            "no such path": (lambda: client.post("/mcp/a/b/c"), ["unknown"]),
             "a batch": (lambda: client.post("/mcp", json=batch, headers=session), ["ok", "unknown", "unknown"]),
             "a message without a stream": (lambda: client.post("/messages?sessionId=x", json={}), ["unknown"]),
             "leaving while sending": (leave_sending, ["cut_off"]),
