@@ -161,7 +161,7 @@ class Finder:
     def _key(self, access: Access) -> Key:
         """All of a question that the rows which fit it depend on."""
         context = access.context
-        era = self._eras.at(moment(context))
+        era = self._eras.of(context)
         return access.subject, access.domain, access.owner, access.object, access.action, context.groups, era
 
     def _kept(self, key: Key, answer: Answer) -> Answer:

@@ -4,6 +4,7 @@ The closure has the depth of Casbin's own role manager; links of the domain aske
 This file knows links and names only, no rows. A ``Roles`` never changes; what it remembers is bounded.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -50,12 +51,27 @@ class Eras:
 
     def __init__(self, *ends: Sequence[int]) -> None:
         self._ends = [each for each in ends if each]
+        self._latest: tuple[float, float, int] = (math.inf, -math.inf, 0)
+
+    def of(self, context: Context) -> int:
+        """The number of the era in which the question is asked, as ``at``."""
+        return self.at(moment(context)) if self._ends else 0
 
     def at(self, now: int | None) -> int:
         """The number of the era of ``now``, ``UNKNOWN`` when that is unknown and makes a difference."""
         if not self._ends:
             return 0
-        return self.UNKNOWN if now is None else sum([bisect_right(ends, now) for ends in self._ends])
+        if now is None:
+            return self.UNKNOWN
+        first, end, number = self._latest  # nearly every question is of the era of the one before
+        return number if first <= now < end else self._found(now)
+
+    def _found(self, now: int) -> int:
+        places = [(ends, bisect_right(ends, now)) for ends in self._ends]
+        first = max(ends[place - 1] if place else -math.inf for ends, place in places)
+        end = min(ends[place] if place < len(ends) else math.inf for ends, place in places)
+        self._latest = first, end, sum(place for _, place in places)
+        return self._latest[2]
 
 
 class Roles:
