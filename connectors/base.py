@@ -145,7 +145,8 @@ class Item:
 
     ``name`` is the connector's own name for it (a URI for resources, a URI template for templates);
     ``definition`` is what the server sent, unknown fields included; ``level`` is ``read`` or ``write``;
-    ``facts`` is what conditions may ask.
+    ``facts`` is what conditions may ask. ``platform`` is ``""``, but for an action of a platform that we have described
+    ourselves: there it tells this description from any other one, and what is answered is content of text and JSON.
     """
 
     connector: str
@@ -154,6 +155,7 @@ class Item:
     definition: Params
     level: str
     facts: Tool
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)

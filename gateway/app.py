@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -19,7 +20,9 @@ from connectors.inviting import Inviting
 from gateway.assembly.accounts import accounts
 from gateway.assembly.administration import administration
 from gateway.assembly.front import front
-from gateway.assembly.offered import Offered
+from gateway.assembly.offered import Offered, known_names
+from gateway.assembly.proven import protected, proven
+from gateway.assembly.rules import rulebook
 from gateway.assembly.servers import connectors_of, ourselves, servers_of
 from gateway.audit.masking import keyed_hash
 from gateway.audit.trail import Audit
@@ -27,22 +30,35 @@ from gateway.catalogue import Directory
 from gateway.connections.resealing import refuse_missing_keys
 from gateway.folder_mode import FolderMode
 from gateway.follower import POLL_MONGO_S, POLL_SQLITE_S, Follower, now_ms
+from gateway.manage.servers import Counter
 from gateway.mcp.cursors import Bounds
 from gateway.pinning import Pinning
 from gateway.pipeline import Pipeline
 from gateway.pipeline.bridge import Bridge
+from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.knocks import Knocks, Rates
 from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
 from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.terms import Subject
 from gateway.sealing import Seal
 from gateway.sessions import Sessions
-from gateway.settings import Mode, Settings
+from gateway.settings import Mode, Settings, Unsure
 from gateway.store.opening import open_store
 from gateway.streams import Announcer
+from gateway.tallies import Tallies
 from gateway.web.about_us import about_us
+from gateway.web.api.audit import AuditApi
 from gateway.web.api.connections import ConnectionsApi
+from gateway.web.api.connectors import ConnectorsApi
+from gateway.web.api.end_users import EndUsersApi
+from gateway.web.api.keys import KeysApi
+from gateway.web.api.openapi import documented
+from gateway.web.api.policy import PolicyApi
+from gateway.web.api.routes import Described, mounted
+from gateway.web.api.servers import ServersApi
 from gateway.web.api.shares import SharesApi
+from gateway.web.api.users import UsersApi
 from gateway.web.asgi import App, end_tasks
 from gateway.web.hosts import Hosts
 from gateway.web.mcp import Endpoint, Rules
@@ -66,14 +82,15 @@ class Gateway:
         self.settings = settings
         self.ring = settings.key_ring()
         self.store = open_store(settings.store.target.reveal(), database=settings.store.database)
+        self._poll_s = POLL_SQLITE_S if settings.store.uri is None else POLL_MONGO_S
         self._files = ExitStack()
         self._audit = Audit(self.store.audit, stream=self._audit_stream())
-        folder = FolderMode(settings.policy_folder, self.store, clock=now_ms, record=self._audit.record)
+        self._folder = FolderMode(settings.policy_folder, self.store, clock=now_ms, record=self._audit.record)
         self.follower = Follower(
             self.store,
             self.ring,
-            poll_s=POLL_SQLITE_S if settings.store.uri is None else POLL_MONGO_S,
-            folder=folder if settings.mode is Mode.DEVELOPMENT else None,
+            poll_s=self._poll_s,
+            folder=self._folder if settings.mode is Mode.DEVELOPMENT else None,
             trusted=settings.trusted_keys,
             stale_after_ms=settings.stale_after_s * 1000,
         )
@@ -101,24 +118,12 @@ class Gateway:
         servers = servers_of(settings, [each.id for each in ours])
         offered = Offered(lambda: self.follower.current.servers, servers[0].connectors)
         self._directory = Directory(servers, [*self._upstreams, *ours], offered=offered)
+        self._buckets = Buckets(demand_news=settings.limits.unsure is Unsure.REFUSE)
+        self._tallies = Tallies(self.store.tallies, self._buckets, round_s=self._poll_s, clock=now_ms)
         self._sessions = Sessions(self._released)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
-        self._pipeline = Pipeline(
-            self.follower,
-            self._directory,
-            self._audit,
-            hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
-            bridge=Bridge(Tickets(Seal(self.ring.keys("request-state"))), self._parking),
-            server_info=ourselves(settings),
-            stale_after=settings.stale_after_s,
-            linker=self._accounts.linked.linker,
-            bounds=Bounds(items=settings.page_items),
-            shadow=self.follower.shadow,
-            sentinel=self._sentinel,
-            builtins=self._administration.builtins,
-            targets=self._administration.targets,
-        )
+        self._pipeline = self._piped()
         linked = self._accounts.linked
         self._operations = Operations(self._pipeline, linked.linking, linked.listing, linked.lending)
         self._front = front(
@@ -138,6 +143,7 @@ class Gateway:
         self.follower.on_swap(self._announcer.swapped)
         self.follower.on_turn(self._announcer.turned)
         self.follower.on_look(self._pinning.look)
+        self._protected = protected(settings)
         self.asgi: App = self._plane()
         self._tasks: list[asyncio.Task[None]] = []
         self._releases: set[asyncio.Task[None]] = set()
@@ -147,10 +153,12 @@ class Gateway:
         asyncio.get_running_loop().set_exception_handler(tell_fault)
         await self.store.open()
         await self.follower.catch_up()
+        await self._tallies.exchange()
         await refuse_missing_keys(self.store, self._accounts.vault)
         self._audit.start()
         self._tasks = [
             asyncio.create_task(lasting("follower", self.follower.run)),
+            asyncio.create_task(lasting("tallies", self._tallies.run)),
             asyncio.create_task(lasting("announcer", self._announcer.run)),
             asyncio.create_task(lasting("sentinel", self._sentinel.run)),
             asyncio.create_task(lasting("housekeeping", self._keep_house)),
@@ -174,6 +182,7 @@ class Gateway:
         for task in (*self._tasks, *self._releases):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._releases, return_exceptions=True)
+        await self._tallies.close()
         await self._directory.close()
         behind = (*self._upstreams, *self._accounts.connectors, *self._administration.packages)
         await asyncio.gather(*(each.close() for each in behind), return_exceptions=True)
@@ -182,6 +191,35 @@ class Gateway:
         await self._audit.stop()
         await self.store.close()
         self._files.close()
+
+    def _piped(self) -> Pipeline:
+        settings = self.settings
+        return Pipeline(
+            self.follower,
+            self._directory,
+            self._audit,
+            hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
+            bridge=Bridge(Tickets(Seal(self.ring.keys("request-state"))), self._parking),
+            server_info=ourselves(settings),
+            stale_after=settings.stale_after_s,
+            linker=self._accounts.linked.linker,
+            bounds=Bounds(items=settings.page_items),
+            buckets=self._buckets,
+            knocks=Knocks(Rates(settings.limits.failures, settings.limits.visits)),
+            shadow=self.follower.shadow,
+            sentinel=self._sentinel,
+            builtins=self._administration.builtins,
+            targets=self._administration.targets,
+            proofs=proven(
+                settings,
+                store=self.store,
+                ring=self.ring,
+                vault=self._accounts.vault,
+                follower=self.follower,
+                egress=self._egress,
+                audit=self._audit,
+            ),
+        )
 
     def _plane(self) -> Plane:
         settings = self.settings
@@ -197,21 +235,45 @@ class Gateway:
             origins=settings.allowed_origins,
         )
         return Plane(
-            mcp=Endpoint(self._pipeline, self._sessions, rules, self._directory.serves, now_ms),
-            sse=SseEndpoint(self._pipeline, self._sessions, rules, self._directory.serves, now_ms, self._still_valid),
+            mcp=Endpoint(self._pipeline, self._sessions, rules, now_ms),
+            sse=SseEndpoint(self._pipeline, self._sessions, rules, now_ms, self._admits),
             pages=cast("App", pages(lambda: self.follower.readiness(now_ms()), *self._blueprints())),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,
             pipeline=self._pipeline,
+            protected=self._protected,
         )
 
     def _blueprints(self) -> tuple[Routes, ...]:
-        api = ConnectionsApi(self._operations, accept_query=self.settings.accept_key_in_query)
-        shares = SharesApi(
-            self._administration.office, self._operations, accept_query=self.settings.accept_key_in_query
-        )
         about = about_us(self._accounts.upstreams.document)
-        return (*self._front.blueprints, api.blueprint(), shares.blueprint(), about)
+        routes = self._api()
+        return (
+            *self._front.blueprints,
+            mounted(self._pipeline, routes, accept_query=self.settings.accept_key_in_query),
+            documented(routes, version("ostiary")),
+            about,
+            self._protected.blueprint(),
+        )
+
+    def _counter(self) -> Counter:
+        """Where users make servers."""
+        known = known_names(self._directory, [each.id for each in self._upstreams])
+        return Counter(self._administration.office, self._accounts.vault, known)
+
+    def _api(self) -> tuple[Described, ...]:
+        """Every route of the management API."""
+        office = self._administration.office
+        return (
+            *ConnectionsApi(self._operations).routes(),
+            *ConnectorsApi(self._operations).routes(),
+            *SharesApi(office, self._operations).routes(),
+            *PolicyApi(self._pipeline, rulebook(self.settings, office, self._directory, self._folder)).routes(),
+            *AuditApi(self._pipeline, office, now_ms).routes(),
+            *ServersApi(self._counter(), self._pipeline, self.settings.public_url).routes(),
+            *KeysApi(office, self._pipeline).routes(),
+            *UsersApi(office, self._pipeline).routes(),
+            *EndUsersApi(office, self._pipeline).routes(),
+        )
 
     def _audit_stream(self) -> BinaryIO | None:
         place = self.settings.audit.jsonl
@@ -227,8 +289,11 @@ class Gateway:
     def _still_valid(self, subject: Subject) -> bool:
         return self.follower.current.still_valid(subject, now_ms())
 
+    def _admits(self, subject: Subject, domain: str) -> bool:
+        return self._directory.serves(domain) and self.follower.current.admits(subject, domain, now_ms())
+
     def _end_dead(self) -> None:
-        self._sessions.end_where(lambda subject: not self._still_valid(subject), spared=self._pipeline.acts)
+        self._sessions.end_where(lambda *where: not self._admits(*where), spared=self._pipeline.acts)
         self._parking.end_where(lambda subject: not self._still_valid(subject))
 
     def _released(self, subject: Subject, domain: str, uris: list[str]) -> None:

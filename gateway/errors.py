@@ -6,11 +6,17 @@ This file knows no transport; ``web`` and ``mcp`` turn a refusal into bytes by e
     Refusal
       Malformed            the bytes are not one acceptable message
       Unauthenticated      no verified credential
+      Forbidden            who asks is known, and may not come in
+        InsufficientScope  his token was not given for this; carries what it lacks
       Limited              too often; ``retry_after`` seconds
       Denied               the policy says no; carries its decision
+        Barred             it lets him not in there at all, or not as whom he says
       Unknown              no such method, tool, prompt, resource or session
         UnknownAction      no such thing behind the meta tools
+          UnknownConnector no such connector, or nothing of it may be used
+        UnknownConnection  no such connection, or it is somebody else's
       InvalidArguments     the arguments break the tool's schema
+        Conflict           they do not fit what is there now: somebody else changed it, or it has that name already
       NotConnected         the connection that this call needs is missing
         ConnectFirst       the same, for a client that can be asked to open a URL; carries which
       UpstreamFailed       the server behind us failed, hung or answered garbage
@@ -55,6 +61,20 @@ class Unauthenticated(Refusal):
     code, status, kind = -31001, 401, "unauthenticated"
 
 
+class Forbidden(Refusal):
+    code, status, kind = -31003, 403, "forbidden"
+
+
+class InsufficientScope(Forbidden):
+    """RFC 6750 §3.1; ``scopes`` are all that a token needs here."""
+
+    kind = "insufficient_scope"
+
+    def __init__(self, text: str, scopes: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.scopes = scopes
+
+
 class Limited(Refusal):
     code, status, kind = -31029, 429, "limited"
 
@@ -71,6 +91,12 @@ class Denied(Refusal):
         self.decision = decision
 
 
+class Barred(Denied):
+    """Nothing of a server is for him, or he may not act as whom he says: told before anything is asked for."""
+
+    status, kind = 403, "barred"
+
+
 class Unknown(Refusal):
     code, status, kind = -32602, 200, "unknown"
 
@@ -79,8 +105,22 @@ class UnknownAction(Unknown):
     """Of an action or connector that is named to a meta tool: a model chose it, so it is told as a result."""
 
 
+class UnknownConnector(UnknownAction):
+    """The same of a whole connector."""
+
+
+class UnknownConnection(Unknown):
+    """Of a connection that is named: alike for one that there is not, and for somebody else's."""
+
+
 class InvalidArguments(Refusal):
     code, status, kind = -32602, 200, "invalid_arguments"
+
+
+class Conflict(InvalidArguments):
+    """``status`` is 412 where who asks said which state he means (RFC 9110, ``If-Match``)."""
+
+    status, kind = 409, "conflict"
 
 
 class NotConnected(Refusal):

@@ -35,7 +35,12 @@ _CREDENTIAL_LENGTH: Final = 16
 _SIGN_IN: Final = "web-"
 """What the credential of a subject begins with that signed in without a key; its moment and its record follow."""
 
+ISSUER: Final = "iss-"
+"""What the proof of an account begins with that an issuer of the operator's vouches for."""
+
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,4096}={0,2}")
+_SIGNED: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_MOST_SIGNED: Final = 16 * 1024
 _QUERY_NAMES: Final = ("apiKey", "apikey")
 _KEYLIKE: Final = re.compile(r"apikey(\W.*)?", re.IGNORECASE | re.DOTALL)
 _HEADER_NAMES: Final = (b"x-apikey", b"apikey", b"authorization")
@@ -55,9 +60,14 @@ def offered(headers: Iterable[tuple[bytes, bytes]], query: bytes, *, accept_quer
         return None
     if len(set(found)) > 1:
         raise _refused("two places offer different keys")
-    if _PLAIN.fullmatch(found[0]) is None:
+    if _PLAIN.fullmatch(found[0]) is None and not looks_signed(found[0].decode("latin-1")):
         raise _refused("the key is not one plain value")
     return found[0].decode("ascii")
+
+
+def looks_signed(text: str) -> bool:
+    """Whether ``text`` has the form of a signed token (JWS compact, its header an object)."""
+    return len(text) <= _MOST_SIGNED and _SIGNED.fullmatch(text) is not None
 
 
 def missing() -> Unauthenticated:
@@ -68,6 +78,16 @@ def missing() -> Unauthenticated:
 def new_key() -> str:
     """A fresh API key of 256 random bits; the caller shows it once and stores its hash."""
     return f"ost_{secrets.token_urlsafe(32)}"
+
+
+def vouched_email(text: str) -> str:
+    """The account that an address names which somebody else verified. Raises ``ValueError``, also for one whose letters
+    only look like its: a Kelvin sign is no `k` to who verified the address, but becomes one where letters are folded.
+    """
+    id = normal_email(text)
+    if id.isascii() and not text.isascii():
+        raise ValueError("the address has letters that stand for others")
+    return id
 
 
 def normal_email(text: str) -> str:
@@ -159,8 +179,8 @@ class Identities:
         raise _refused("no live key has this value")
 
     def signed_in(self, sign_in: SignIn, now: int) -> Subject:
-        """Whom a sign-in proves at ``now``. Raises ``Unauthenticated``, also where its account's keys were all made
-        after it: whoever resets a key means to end what it opened.
+        """Whom a sign-in proves at ``now``. Raises ``Unauthenticated``, also where the key of its account was reset
+        after it: whoever resets a key means to end what was opened before.
         """
         proof = sign_in.key or f"{_SIGN_IN}{sign_in.created_at}-{sign_in.id[:_CREDENTIAL_LENGTH]}"
         subject = Subject(sign_in.subject, credential=proof)
@@ -174,6 +194,16 @@ class Identities:
             return self._outlives(subject.name, since=int(subject.credential.split("-")[1]))
         record = self.keys.get(subject.credential)
         return record is not None and subject.name == f"user:{record.user}" and self._counts(record, now)
+
+    def counts(self, credential: str, now: int) -> bool:
+        """Whether the key of that short form proves anybody at ``now``."""
+        record = self.keys.get(credential)
+        return record is not None and self._counts(record, now)
+
+    def keys_of(self, user: str, now: int) -> tuple[ApiKey, ...]:
+        """The keys that prove the account ``user`` at ``now``, the oldest first."""
+        counting = (key for key in self.keys.values() if key.user == user and self._counts(key, now))
+        return tuple(sorted(counting, key=lambda key: (key.created_at, key.id)))
 
     def hidden_of(self, subject: Subject) -> frozenset[str]:
         """The tools that the lists of ``subject`` leave out; not all subjects are accounts."""
@@ -203,12 +233,8 @@ class Identities:
 
     def _outlives(self, name: str, *, since: int) -> bool:
         """Whether the account was there before ``since`` and no reset of its key came after."""
-        user = self.users.get(name.removeprefix("user:"))
-        if user is None or not name.startswith("user:") or user.created_at > since:
-            return False
-        made = [key.created_at for key in self.keys.values() if key.user == user.id]
-        first = min((at for at in made if at >= user.created_at), default=since)
-        return first <= since
+        user = self.users.get(name.removeprefix("user:")) if name.startswith("user:") else None
+        return user is not None and max(user.created_at, user.reset_at) <= since
 
     def _counts(self, key: ApiKey, now: int) -> bool:
         """A key counts for its account only, not for a later one under the same address."""
@@ -221,6 +247,11 @@ class Identities:
 def credential(key_id: str) -> str:
     """The short form of a key's id (64 bits of the hash), by which subjects and audit entries name it."""
     return key_id[:_CREDENTIAL_LENGTH]
+
+
+def issuer_proof(issuer: str, email: str) -> str:
+    """How subjects and audit entries name what an issuer says of the account ``email``."""
+    return f"{ISSUER}{issuer}/{email}"
 
 
 def _merged(old: Mapping[str, T], put: Mapping[str, T], gone: Sequence[str]) -> Mapping[str, T]:
@@ -261,6 +292,8 @@ def _in_query(query: bytes, *, accept: bool) -> Iterator[bytes]:
     name, value = found[0]
     if name not in _QUERY_NAMES:
         raise _refused("the query parameter is not plain `apiKey`")
+    if looks_signed(value.decode("latin-1")):
+        raise Unauthenticated(QUERY_REFUSED, detail="a signed token never stands in a query (RFC 9700 §4.3.2)")
     yield value
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from gateway.connections.known import Connections
 from gateway.custom.known import NOTHING_MADE, Custom
-from gateway.identity import Identities
+from gateway.identity import ISSUER, Identities
 from gateway.policy.engine import Policy
-from gateway.policy.terms import Subject
-from gateway.servers.known import NO_SERVERS, TOKEN, Servers, token_proof
+from gateway.policy.terms import Acting, Subject
+from gateway.servers.acting import may_act, named
+from gateway.servers.known import NO_SERVERS, OURSELVES, SIGNER, TOKEN, Servers, token_proof
 from gateway.store.base import Changes
 
 
@@ -40,11 +41,43 @@ class Snapshot:
         """Whether everything that proved ``subject`` still counts at ``now`` (ms since the epoch)."""
         if subject.expires_at is not None and now >= subject.expires_at:
             return False
+        if subject.acting is not None:
+            return self._acts(subject, subject.acting, now)
         return all(self._counts(proof, subject, now) for proof in (subject.credential, *subject.rests_on))
+
+    def admits(self, subject: Subject, domain: str, now: int) -> bool:
+        """Whether ``subject`` may be on the server of ``domain`` at ``now``: what proved him counts, and counts there;
+        and where a user offers that server, some row of the policy lets him use or connect something there.
+        """
+        return self.still_valid(subject, now) and self.reaches(subject, domain) and self.enters(subject, domain, now)
+
+    def enters(self, subject: Subject, domain: str, now: int) -> bool:
+        """Whether the policy lets ``subject`` in, where ``domain`` is a server that a user offers."""
+        return self.servers.get(domain) is None or self.policy.enters(subject, domain, now)
+
+    def reaches(self, subject: Subject, domain: str) -> bool:
+        """Whether every key that ``subject`` rests on counts on the server of ``domain``."""
+        if subject.acting is not None:
+            return self.reaches(subject.acting.subject, domain)
+        keys = (self.identities.keys.get(each) for each in (subject.credential, *subject.rests_on))
+        return all(key is None or not key.servers or domain in key.servers for key in keys)
+
+    def _acts(self, subject: Subject, acting: Acting, now: int) -> bool:
+        id, name = named(subject.name)
+        server = self.servers.get(id)
+        if server is None or not self.still_valid(acting.subject, now):
+            return False
+        return may_act(self.policy, acting, server, name, now).allowed
 
     def _counts(self, proof: str, subject: Subject, now: int) -> bool:
         if proof.startswith(TOKEN):
             return self._token_counts(proof, subject, now)
+        if proof.startswith(SIGNER):
+            return self._signer_counts(proof, subject)
+        if proof.startswith(ISSUER):
+            return proof.partition("/")[2] in self.identities.users
+        if proof != subject.credential:
+            return self.identities.counts(proof, now)
         return self.identities.still_valid(subject, now)
 
     def _token_counts(self, proof: str, subject: Subject, now: int) -> bool:
@@ -56,6 +89,14 @@ class Snapshot:
         return any(
             token_proof(each) == proof and (each.expires_at is None or now < each.expires_at) for each in server.tokens
         )
+
+    def _signer_counts(self, proof: str, subject: Subject) -> bool:
+        """Signers prove the end users of their server; the gateway signs for the owner of every one."""
+        id, _, signer = proof.removeprefix(SIGNER).partition("/")
+        server = self.servers.get(id)
+        if server is None or not subject.name.startswith(f"end:{id}/"):
+            return False
+        return signer == OURSELVES or any(each.id == signer for each in server.signers)
 
 
 def told_of(known: Snapshot, changes: Changes) -> Snapshot:

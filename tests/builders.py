@@ -22,8 +22,11 @@ from gateway.mcp.calls import METHODS, classify
 from gateway.mcp.cursors import USUAL, Bounds
 from gateway.mcp.terms import CAPABILITIES_KEY, VERSION_KEY, Call, Era, Message, Notification, Params, Request
 from gateway.pipeline import Origin, Pipeline
+from gateway.pipeline.arriving import NO_PROOFS
 from gateway.pipeline.bridge import Bridge
+from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.custom import NO_TARGETS
+from gateway.pipeline.knocks import Knocks, Rates
 from gateway.pipeline.parking import Parking
 from gateway.pipeline.request_state import Tickets
 from gateway.policy.engine import Policy, grant_rows
@@ -113,6 +116,9 @@ class Door:
     builtins: Sequence[Builtin] = ()
     targets: Any = NO_TARGETS
     custom: bool = False
+    buckets: Buckets | None = None
+    proofs: Any = NO_PROOFS
+    knocks: Knocks = field(default_factory=lambda: Knocks(Rates(failures=1_000_000, visits=1_000_000)))
 
     def __post_init__(self) -> None:
         main = Server(MAIN, tuple(each.id for each in self.connectors), meta=self.meta, custom=self.custom)
@@ -139,6 +145,9 @@ class Door:
             linker=self.linker,
             sentinel=self.sentinel,
             shadow=self.shadow,
+            buckets=self.buckets,
+            proofs=self.proofs,
+            knocks=self.knocks,
             node="node-1",
             clock=lambda: self.now,
         )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.base import NOTHING_ASKED, Caller, Catalogue, Change, Event, Item, UpstreamError
 from gateway.audit import AuditEntry
@@ -126,10 +126,11 @@ def tool(
     destructive: bool = False,
     schema: Params | None = None,
     tags: tuple[str, ...] = (),
+    platform: str = "",
     **more,
 ) -> Item:
     definition = {"name": name, "inputSchema": schema or {"type": "object"}, **more}
-    return _item(Kind.TOOL, name, definition, level, destructive=destructive, tags=tags)
+    return replace(_item(Kind.TOOL, name, definition, level, destructive=destructive, tags=tags), platform=platform)
 
 
 def prompt(name: str, *arguments: str) -> Item:
@@ -267,7 +268,7 @@ def _of(connector: str, item: Item) -> Item:
     facts = Tool(
         connector, item.name, item.kind.value, "", item.facts.destructive, item.facts.open_world, item.facts.tags
     )
-    return Item(connector, item.kind, item.name, item.definition, item.level, facts)
+    return replace(item, connector=connector, facts=facts)
 
 
 REGISTERED = "https://app.example.com/back"

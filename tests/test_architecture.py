@@ -40,7 +40,15 @@ MAY_IMPORT = {
         "connectors.base",
     ),
     "gateway.identity": ("gateway.policy.terms", "gateway.errors", "gateway.records"),
-    "gateway.servers": ("gateway.policy", "gateway.identity", "gateway.records", "gateway.store.base"),
+    "gateway.servers": (
+        *("gateway.policy", "gateway.identity", "gateway.records", "gateway.store.base", "gateway.mcp.jsonrpc"),
+        "connectors.base",
+    ),
+    "gateway.proofs": (
+        *("gateway.errors", "gateway.identity", "gateway.policy.spelling", "gateway.policy.terms", "gateway.records"),
+        *("gateway.servers", "gateway.settings.terms", "gateway.snapshot", "gateway.vault"),
+        *("connectors.addresses", "connectors.base", "connectors.egress", "connectors.oauth"),
+    ),
     "gateway.sealing": (),
     "gateway.vault": ("gateway.identity",),
     "gateway.connections.known": ("gateway.records",),
@@ -59,6 +67,7 @@ MAY_IMPORT = {
     ),
     "gateway.connections": (
         *("gateway.connections.known", "gateway.vault", "gateway.identity", "gateway.records", "gateway.store.base"),
+        "gateway.servers.known",
         *(
             "gateway.errors",
             "gateway.policy.terms",
@@ -82,7 +91,7 @@ MAY_IMPORT = {
     ),
     "gateway.assembly.linked": (
         *("gateway.connections", "gateway.follower", "gateway.snapshot", "gateway.identity", "gateway.lending"),
-        "gateway.pipeline",
+        *("gateway.pipeline", "gateway.policy.engine", "gateway.policy.rows", "gateway.servers.known"),
         *("gateway.policy.terms", "gateway.records", "gateway.settings", "gateway.store.base", "gateway.vault"),
         "connectors",
     ),
@@ -112,7 +121,7 @@ MAY_IMPORT = {
     "gateway.standing": ("gateway.policy.terms",),
     "gateway.snapshot": (
         *("gateway.identity", "gateway.policy", "gateway.store.base", "gateway.connections.known"),
-        *("gateway.custom.known", "gateway.servers.known"),
+        *("gateway.custom.known", "gateway.servers", "gateway.policy.terms"),
     ),
     "gateway.shadow": ("gateway.pacing", "gateway.audit", "gateway.policy", "gateway.store.base"),
     "gateway.folder_mode": (
@@ -136,6 +145,9 @@ MAY_IMPORT = {
             "gateway.pacing",
         ),
     ),
+    "gateway.tallies": (
+        *("gateway.pipeline.buckets", "gateway.policy.limits", "gateway.records", "gateway.store.base"),
+    ),
     "gateway.pinning": (
         *("gateway.manage.pins", "gateway.mcp", "gateway.records", "gateway.store.base", "gateway.audit"),
         *("gateway.errors", "gateway.policy.terms", "connectors.base"),
@@ -147,7 +159,7 @@ MAY_IMPORT = {
     "gateway.manage": (
         *("gateway.policy", "gateway.analysis", "gateway.store.base", "gateway.records", "gateway.identity"),
         *("gateway.audit", "connectors.base", "gateway.errors", "gateway.mcp", "gateway.custom", "gateway.snapshot"),
-        "gateway.servers",
+        *("gateway.servers", "gateway.vault", "gateway.proofs.issued"),
     ),
     "gateway.builtins": (
         *("gateway.manage", "gateway.custom", "gateway.policy.terms", "gateway.policy.schema", "gateway.mcp"),
@@ -174,6 +186,7 @@ MAY_IMPORT = {
     "gateway.web": (
         *("gateway.pipeline", "gateway.manage", "gateway.mcp", "gateway.sessions", "gateway.identity"),
         *("connectors.base", "gateway.policy.terms", "gateway.errors", "gateway.connections", "gateway.records"),
+        *("gateway.servers", "gateway.policy.spelling", "gateway.audit.entry"),
     ),
     "gateway.web.pages": (
         *("gateway.web.operations", "gateway.connections", "gateway.signing_in", "gateway.pipeline", "gateway.sealing"),
@@ -186,6 +199,7 @@ MAY_IMPORT = {
         *(
             "gateway.mail",
             "gateway.manage.sign_ins",
+            "gateway.pipeline.arriving",
             "gateway.pipeline.buckets",
             "gateway.policy.limits",
             "gateway.policy.terms",
@@ -193,7 +207,13 @@ MAY_IMPORT = {
         *("gateway.snapshot", "gateway.identity", "gateway.sealing", "gateway.settings.terms", "gateway.store"),
         *("gateway.errors", "connectors.addresses", "connectors.base", "connectors.definition", "connectors.oauth"),
     ),
-    "gateway.assembly.offered": ("gateway.catalogue", "gateway.records", "gateway.servers"),
+    "gateway.assembly.offered": (
+        *("gateway.catalogue", "gateway.records", "gateway.servers", "gateway.mcp.terms", "gateway.policy.terms"),
+    ),
+    "gateway.assembly.rules": (
+        *("gateway.analysis.inventory", "gateway.catalogue", "gateway.folder_mode", "gateway.manage.office"),
+        *("gateway.manage.rulebook", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
+    ),
     "gateway.assembly.servers": (
         *("gateway.catalogue", "gateway.mcp.terms", "gateway.policy.terms", "gateway.settings"),
         *("gateway.pinning", "connectors.base", "connectors.egress", "connectors.upstream"),
@@ -207,6 +227,11 @@ MAY_IMPORT = {
     ),
     "gateway.assembly": (),
     "gateway.assembly.accounts": ("gateway", "connectors"),
+    "gateway.assembly.proven": (
+        *("gateway.audit", "gateway.follower", "gateway.identity", "gateway.manage.enrolling", "gateway.policy.terms"),
+        *("gateway.proofs", "gateway.settings", "gateway.store.base", "gateway.vault", "gateway.web.protected"),
+        "connectors.egress",
+    ),
     "gateway.assembly.administration": ("gateway", "connectors"),
     "gateway.assembly.front": ("gateway", "connectors"),
     "gateway.app": ("gateway", "connectors"),

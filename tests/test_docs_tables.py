@@ -30,7 +30,7 @@ from gateway.pipeline.door import FREE
 from gateway.policy import condition_text, folder
 from gateway.policy.terms import Reason
 from gateway.sessions import IDLE_MS, PER_SUBJECT, RUNNING, SUBSCRIBED, WAITING, WAITING_BYTES
-from gateway.settings import Binding, Mode, Names, ServerMode, Settings, SettingsError, Tools, load
+from gateway.settings import Binding, Mode, Names, ServerMode, Settings, SettingsError, Tools, Unsure, load
 from gateway.store import mongo, mongo_trail
 from gateway.web.asgi import BODY_S
 from gateway.web.plane import UNREAD_S
@@ -73,6 +73,8 @@ PLACES = {
     ("tools", "_handlers", "table"): "[handlers]",
     ("tools", "_named", "table"): "[secrets.{name}]",
     ("mail", "read_mail", "table"): "[mail]",
+    ("limits", "read_address_limits", "top"): "",
+    ("limits", "read_address_limits", "table"): "[limits]",
 }
 """Which section a variable of the code that reads settings stands for."""
 
@@ -80,7 +82,7 @@ PLACES = {
 def asked_for() -> dict[str, set[str]]:
     """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections that are not the operator's."""
     found: dict[str, set[str]] = {}
-    for module in ("load", "upstreams", "personal", "connectors", "mail", "tools"):
+    for module in ("load", "upstreams", "personal", "connectors", "limits", "mail", "tools"):
         for function in ast.walk(ast.parse(CODE[ROOT / "gateway" / "settings" / f"{module}.py"])):
             if not isinstance(function, ast.FunctionDef):
                 continue
@@ -204,6 +206,7 @@ def test_a_range_is_as_wide_as_it_says(section: str, key: str, low: int, high: i
         ("[servers.{id}]", "names", Names),
         ("[connectors.{id}]", "tools", Tools),
         ("[connections]", "binding", Binding),
+        ("[limits]", "unsure", Unsure),
     ],
 )
 def test_a_choice_has_the_words_it_says(section: str, key: str, kind: Any):

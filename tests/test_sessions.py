@@ -133,7 +133,7 @@ async def test_a_dead_credential_ends_its_sessions_streams_and_running_calls_and
     waiting = asyncio.create_task(asyncio.Event().wait())
     mine.running[1] = waiting
     await asyncio.sleep(0)
-    sessions.end_where(lambda subject: subject.name == ANN.name)
+    sessions.end_where(lambda subject, _: subject.name == ANN.name)
     for ended in (mine.stream, loose):
         with pytest.raises(StreamClosed):
             await ended.take(1)
@@ -153,7 +153,7 @@ async def test_a_session_still_hears_the_end_of_what_is_spared_and_ends_then():
     session.running = {1: spared, 2: other}
     await asyncio.sleep(0)
     for _ in range(2):
-        sessions.end_where(lambda _: True, spared=lambda task: task is spared)
+        sessions.end_where(lambda *_: True, spared=lambda task: task is spared)
         await asyncio.wait({other})
     assert other.cancelled()
     assert not spared.cancelling()
@@ -161,7 +161,7 @@ async def test_a_session_still_hears_the_end_of_what_is_spared_and_ends_then():
     session.stream.push(said(1))
     assert await taken(session.stream) == [line(1)]
     del session.running[1], session.running[2]
-    sessions.end_where(lambda _: True, spared=lambda task: task is spared)
+    sessions.end_where(lambda *_: True, spared=lambda task: task is spared)
     assert list(sessions.streams()) == []
     with pytest.raises(Unknown):
         sessions.find(session.id, ANN, transport="sse", now=0)

@@ -13,7 +13,8 @@ import msgspec
 from connectors.addresses import PUBLIC_ONLY, Exceptions
 from connectors.base import Secret
 from connectors.egress import Egress, EgressError, Limits
-from connectors.oauth.id_token import Expected, Key, NotProven, Proven, proven, read_keys, signed_by_known, told_of
+from connectors.oauth.id_token import Expected, Proven, proven, signed_by_known, told_of
+from connectors.oauth.signed import Key, NotProven, read_keys
 from gateway.errors import UpstreamFailed
 from gateway.policy.terms import Json
 

@@ -1,5 +1,7 @@
 """The actions of a platform as the tools of a catalogue. Pure."""
 
+from hashlib import sha256
+
 from connectors.base import Catalogue, Item
 from connectors.definition.platform import Platform
 from connectors.definition.schemas import input_schema
@@ -11,12 +13,13 @@ from gateway.policy.terms import Tool
 def catalogue_of(platform: Platform) -> Catalogue:
     """One tool for each action, in the order of the file."""
     definition = platform.definition
-    items = tuple(_item(platform, action) for action in definition.actions)
+    mark = sha256(repr(platform).encode()).hexdigest()  # secrets do not print
+    items = tuple(_item(platform, action, mark) for action in definition.actions)
     offers: Params = {"tools": {"listChanged": True}}
     return Catalogue({Kind.TOOL: items}, offers, instructions=definition.description, title=definition.title)
 
 
-def _item(platform: Platform, action: Action) -> Item:
+def _item(platform: Platform, action: Action, mark: str) -> Item:
     facts = Tool(
         connector=platform.id,
         name=action.id,
@@ -38,4 +41,4 @@ def _item(platform: Platform, action: Action) -> Item:
         },
     }
     level = "read" if action.risk is Risk.READ else "write"
-    return Item(platform.id, Kind.TOOL, action.id, definition, level, facts)
+    return Item(platform.id, Kind.TOOL, action.id, definition, level, facts, mark)

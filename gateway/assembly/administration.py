@@ -14,6 +14,7 @@ from connectors.http_calls.connector import HttpCalls
 from connectors.http_calls.secrets import Secrets
 from connectors.packages.connector import PackageConnector
 from connectors.packages.finding import installed
+from gateway.builtins.keys import keys
 from gateway.builtins.people import people
 from gateway.builtins.prompts import prompts
 from gateway.builtins.shares import shares
@@ -23,6 +24,7 @@ from gateway.follower import Follower, now_ms
 from gateway.identity import KeyRing
 from gateway.letters import letters
 from gateway.manage.office import Office
+from gateway.policy.terms import MAIN
 from gateway.settings import Settings
 from gateway.store.base import Store
 from gateway.targets import HandlerTargets
@@ -47,7 +49,14 @@ def administration(
     offered nowhere.
     """
     packages = _packages(settings, taken)
-    office = Office(store, ring, lambda: follower.current, follower.catch_up, letters=letters(settings))
+    office = Office(
+        store,
+        ring,
+        lambda: follower.current,
+        follower.catch_up,
+        letters=letters(settings),
+        servers=frozenset((MAIN, *(each.id for each in settings.servers))),
+    )
     return Administration(
         office,
         _builtins(settings, office, frozenset(each.id for each in packages)),
@@ -66,7 +75,7 @@ def _packages(settings: Settings, taken: Iterable[str]) -> tuple[PackageConnecto
 def _builtins(settings: Settings, office: Office, packages: frozenset[str]) -> tuple[Builtin, ...]:
     """All but those of the groups that the operator leaves out."""
     groups = {
-        "user-management": (*people(office), *shares(office)),
+        "user-management": (*people(office), *keys(office), *shares(office)),
         "tool-management": tools(office, packages),
         "prompt-management": prompts(office),
     }

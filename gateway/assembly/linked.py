@@ -23,10 +23,12 @@ from gateway.connections.sweeping import sweep
 from gateway.follower import Follower, now_ms
 from gateway.identity import KeyRing
 from gateway.lending import Lending
-from gateway.pipeline.chain import CONNECT
+from gateway.pipeline.chain import CONNECT, facts_of
 from gateway.pipeline.connecting import Blank, Link, Wants
-from gateway.policy.terms import MAIN, Access, Context, Effect
+from gateway.policy.engine import Policy
+from gateway.policy.terms import MAIN, SYSTEM, Access, Context, Effect, Rule
 from gateway.records import Connected, Flow
+from gateway.servers.known import server_of
 from gateway.settings import Settings
 from gateway.snapshot import Snapshot
 from gateway.store.base import Store
@@ -122,6 +124,7 @@ def linked(
         legs=legs,
         whose=partial(whose, egress=egress),
         connections=lambda: follower.current.connections,
+        servers=lambda: follower.current.servers,
         several_users=lambda: len(follower.current.identities.users) > 1,
         permits=lambda flow: still_permitted(follower.current, flow, clock(), settings.stale_after_s * 1000),
         told=told,
@@ -139,17 +142,39 @@ def linked(
 
 
 def still_permitted(snapshot: Snapshot, flow: Flow, now: int, stale_after_ms: float) -> bool:
-    """Whether what was decided when ``flow`` began has not been taken back: its person has his account, some row lets
-    him connect, and none without a condition forbids it. Conditions were judged then, with what was known of him; here
-    he may be absent, and less is known.
+    """Whether what was decided when ``flow`` began has not been taken back: its person has his account, or the server
+    whose end user he is; and to him, and to who offers that server, some row gives the right to connect, and none
+    forbids it. Conditions on anything but what is connected were judged then, with what was known of the two; here they
+    may be absent, and less is known.
     """
     if snapshot.stale(now, stale_after_ms):
         return False
     person = flow.by or flow.owner
-    if person.startswith("user:") and person.removeprefix("user:") not in snapshot.identities.users:
+    offered = snapshot.servers.get(flow.domain)
+    if (own := server_of(person)) and (offered is None or offered.id != own):
         return False
-    access = Access(person, flow.domain, flow.owner, flow.connector, CONNECT, Context(groups=None, env={"now": now}))
-    rows = snapshot.policy.matching(access)
-    return any(row.effect is Effect.ALLOW for row in rows) and not any(
-        row.effect is Effect.DENY and not row.when for row in rows
+    asked = [(person, flow.domain, flow.owner)]
+    if offered is not None:
+        asked.append((offered.owner, MAIN, SYSTEM if flow.owner == SYSTEM else offered.owner))
+    return all(_there(snapshot, each[0]) and _may(snapshot.policy, flow, now, *each) for each in asked)
+
+
+def _there(snapshot: Snapshot, subject: str) -> bool:
+    """Whether an account is still there, of whom has one."""
+    return not subject.startswith("user:") or subject.removeprefix("user:") in snapshot.identities.users
+
+
+def _may(policy: Policy, flow: Flow, now: int, subject: str, domain: str, owner: str) -> bool:
+    known = Context(groups=None, env={"now": now}, tool=facts_of(flow.connector))
+    rows = policy.matching(Access(subject, domain, owner, flow.connector, CONNECT, known))
+    return any(row.effect is Effect.ALLOW and _says(policy, row, known) is not False for row in rows) and not any(
+        row.effect is Effect.DENY and _says(policy, row, known) is True for row in rows
     )
+
+
+def _says(policy: Policy, row: Rule, known: Context) -> bool | None:
+    """What the condition of a row says; ``None`` where it asks for more than what is to be connected."""
+    if not row.when:
+        return True
+    condition = policy.condition(row.when)
+    return condition.judge(known) if all(path[0] == "tool" for path in condition.fields) else None

@@ -3,12 +3,15 @@
 Part of the composition root; what of it is allowed to whom, the policy says.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
-from gateway.catalogue.directory import Server
+from gateway.catalogue import Directory, Server
+from gateway.mcp.terms import Kind
+from gateway.policy.terms import MAIN
 from gateway.records import Mode
 from gateway.records import Server as Record
 from gateway.servers.known import Servers
+from gateway.servers.restrictions import Known
 
 
 class Offered:
@@ -39,3 +42,19 @@ class Offered:
         if record.mode is Mode.DIRECT:
             return Server(record.id, there, instructions=record.instructions, custom=True)
         return Server(record.id, there, instructions=record.instructions, meta=frozenset(there))
+
+
+def known_names(directory: Directory, upstreams: Collection[str]) -> Callable[[str], Awaitable[Known]]:
+    """What connectors and actions a subject finds; ``upstreams`` are the ids of those that are servers behind us."""
+
+    async def known(subject: str) -> Known:
+        view = await directory.view(MAIN, subject)
+        actions = {
+            connector.id: None
+            if catalogue is None
+            else frozenset(item.name for item in catalogue.items.get(Kind.TOOL, ()))
+            for connector, catalogue in view.sources
+        }
+        return Known(actions, frozenset(upstreams) & actions.keys())
+
+    return known

@@ -69,7 +69,8 @@ class Shadowed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in one call. ``id`` sorts by time; ``at`` is ms since the epoch, ``took`` in ms. ``connection`` is
-    the id of the one that was used or concerned, ``""`` where none was.
+    the id of the one that was used or concerned, ``""`` where none was; ``cached`` tells of an answer that was
+    remembered from before.
 
     ``arguments`` holds in the clear only the fields that a live condition reads and the policy does
     not mark secret, as JSON pointer → JSON text; every other value stands in ``hashed`` as a keyed hash.
@@ -99,6 +100,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     error: str = ""
     took: float = 0.0
+    cached: bool = False
     arguments: dict[str, str] = {}
     hashed: dict[str, str] = {}
     asked: Question | None = None

@@ -113,6 +113,12 @@ class Offer:
         return Arguments(self.schema)
 
     @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its arguments, as far as its schema tells them."""
+        properties = self.schema.get("properties") if isinstance(self.schema, dict) else None
+        return tuple(properties) if isinstance(properties, dict) else ()
+
+    @cached_property
     def repeats(self) -> Places:
         """Which of a tool's arguments HTTP headers repeat, compiled at its first use."""
         return places(self.schema) if self.item.kind is Kind.TOOL else {}
@@ -216,6 +222,11 @@ def merge(
     hidden = {offer.object: offer for offer in map(_hidden, behind)}
     tools = {offer.object: offer for offer in listed[Kind.TOOL]} | hidden
     return View(tuple(sources), listed, by_name, missing, hidden, tools, custom)
+
+
+def everything(view: View) -> View:
+    """The same, with all its tools behind: for who asks by connector and action, whatever names clients see."""
+    return replace(view, behind=view.tools)
 
 
 def literal_prefix(template: str) -> str:

@@ -15,7 +15,18 @@ from gateway.cli.output import Failure, failed
 from gateway.settings import SettingsError
 from gateway.store.base import Conflict, NotFound, Unavailable
 
-MODULES: Final = ("serve", "init", "users", "upstreams", "connectors", "connections", "vault", "import", "policy")
+MODULES: Final = (
+    "serve",
+    "init",
+    "users",
+    "keys",
+    "upstreams",
+    "connectors",
+    "connections",
+    "vault",
+    "import",
+    "policy",
+)
 """Each holds the command of its name. They are loaded when asked for: a small one need not wait for the web server."""
 
 ELSEWHERE: Final = {"import": ("importing", "import_")}

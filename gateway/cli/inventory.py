@@ -9,10 +9,9 @@ import click
 import msgspec
 
 from gateway.analysis.inventory import Inventory, Thing
+from gateway.assembly.rules import things_of as offered_things
 from gateway.assembly.servers import views_of
-from gateway.catalogue.views import Offer, View
 from gateway.cli.output import Failure
-from gateway.mcp.terms import Kind
 from gateway.policy.terms import Subject, Tool
 from gateway.settings import Settings
 from gateway.store.base import Store
@@ -20,9 +19,6 @@ from gateway.store.base import Store
 LIVE: Final = "live"
 NOBODY: Final = "user:inventory@localhost"
 """In whose name servers behind us are asked that keep a session for each user; no account has it."""
-
-NO_ARGUMENTS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
-"""The schema of what is read by its name alone."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -79,7 +75,7 @@ async def things_of(settings: Settings, source: str | None) -> Things:
     views = await views_of(settings, NOBODY)
     for id in sorted({id for view in views.values() for id in view.missing}):
         click.echo(f"upstream `{id}` does not answer, and is left out", err=True)
-    return {server: _offered(view) for server, view in views.items()}
+    return {server: offered_things(view) for server, view in views.items()}
 
 
 def read_things(path: Path) -> Things:
@@ -104,18 +100,3 @@ def written(things: Things) -> bytes:
 
 def _thing(told: _Told) -> Thing:
     return Thing(told.object, told.action, told.tool, told.schema)
-
-
-def _offered(view: View) -> tuple[Thing, ...]:
-    """Everything that is listed; a template by the beginning of what it stands for."""
-    kinds = (Kind.TOOL, Kind.PROMPT, Kind.RESOURCE, Kind.TEMPLATE)
-    found = (
-        Thing(each.object, each.item.level, each.item.facts, _schema(each))
-        for kind in kinds
-        for each in view.listed[kind]
-    )
-    return tuple({each.object: each for each in found}.values())
-
-
-def _schema(offer: Offer) -> Any:
-    return dict(NO_ARGUMENTS) if offer.item.kind in (Kind.RESOURCE, Kind.TEMPLATE) else offer.schema

@@ -1,10 +1,8 @@
 """The recorded decisions that a command is to look at: of which time, how many, and from where."""
 
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +12,10 @@ import msgspec
 from gateway.audit import AuditEntry
 from gateway.audit.trail import first_id
 from gateway.cli.operation import now_ms
+from gateway.manage.audited import NEVER, moment_of
 from gateway.store.base import AuditTrail
 
 PAGE: Final = 1_000
-NEVER: Final = 1 << 47
-"""Milliseconds since the epoch that no entry reaches."""
-
-_AGO: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])")
-_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _decode: Final = msgspec.json.Decoder(AuditEntry).decode
 
 
@@ -38,14 +32,10 @@ def when(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int
     """
     if value is None:
         return None
-    if ago := _AGO.fullmatch(value):
-        return now_ms() - int(ago[1]) * _MS[ago[2]]
     try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        sentence = f"`{value}` is no time such as `2027-01-31`, `2027-01-31T08:00`, `90m` or `7d`"
-        raise click.BadParameter(sentence) from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+        return moment_of(value, now_ms())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from connectors.definition.platform import Platform
 from connectors.definition.terms import AuthKind
 from gateway.connections import ending, fields
 from gateway.connections.authorizing import Authorizing
-from gateway.connections.binding import binding_for, stranger
+from gateway.connections.binding import stranger
 from gateway.connections.flows import ENDS, STEP_MS, Flows
 from gateway.connections.found import Found, of_typed
 from gateway.connections.keeping import Keeping, ended_record
 from gateway.connections.means import Means
-from gateway.connections.redirects import address_back, is_registered, link_uri
+from gateway.connections.places import place_after, proof, settled
+from gateway.connections.redirects import link_uri
 from gateway.connections.rights import asked_for
 from gateway.connections.slips import Use, flow_of, new_id, new_slip
 from gateway.connections.terms import Asked, Ended, FlowRefused, Opened, Redirect, Started, Why
@@ -27,6 +28,7 @@ from gateway.errors import InvalidArguments, Refusal, Unknown
 from gateway.manage.stored import stored
 from gateway.policy.terms import MAIN
 from gateway.records import Connected, Flow, Stage
+from gateway.servers.known import Servers
 from gateway.settings import Binding
 from gateway.store.base import NotFound
 from gateway.vault import Unsealable
@@ -74,7 +76,7 @@ class Linking:
         connection), ``InvalidArguments``, ``FlowRefused``, ``UpstreamFailed``.
         """
         platform = await self._connectable(connector)
-        binding = self._bound(owner, by or owner, back)
+        binding, back = settled(self._means, owner, by or owner, domain, back)
         former = await self._former(reconnects, owner, connector)
         id, now = new_id(), self._means.clock()
         slip = new_slip(id)
@@ -96,10 +98,15 @@ class Linking:
         )
         return Started(await self._means.store.flows.add(flow), link_uri(self._means.public_url, slip))
 
+    @property
+    def servers(self) -> Servers:
+        """The servers that users offer, as they are now."""
+        return self._means.servers()
+
     def startable(self, owner: str) -> bool:
         """Whether a flow that leads to our own page could be begun by ``owner`` for himself now, to some platform."""
         try:
-            self._bound(owner, owner, "")
+            settled(self._means, owner, owner, MAIN, "")
         except Refusal:
             return False
         return True
@@ -222,6 +229,7 @@ class Linking:
         platform = await self._connectable(connector)
         if platform.definition.auth.kind is AuthKind.OAUTH2:
             raise InvalidArguments(f"`{connector}` is connected in a browser, by a link; nothing is typed for it")
+        proof(self._means, owner, owner, domain)
         await self._former(reconnects, owner, connector)
         found = await self._authorizing.named(platform, of_typed(fields.typed(platform, inputs)))
         flow = Flow(
@@ -250,10 +258,13 @@ class Linking:
         return flow
 
     @stored
-    async def connector_of(self, slip: str) -> str:
-        """What the flow of a link or code connects to, ``""`` if there is none; proves nothing."""
-        flow = await self._flows.get(flow_of(slip), self._means.clock())
-        return "" if flow is None else flow.connector
+    async def flow_behind(self, slip_or_id: str) -> Flow | None:
+        """The flow that a link, a code or an id speaks of, if there is one; proves nothing."""
+        return await self._flows.get(flow_of(slip_or_id) or slip_or_id, self._means.clock())
+
+    def next_of(self, flow: Flow) -> str:
+        """Where the browser goes when ``flow`` has ended, ``""`` for our own page."""
+        return place_after(self._means, flow)
 
     async def wait(self, flow_id: str, *, owner: str, within_s: float) -> Flow:
         """The flow as soon as it has ended, or begins to wait for a confirmation or decision, else as it stands after
@@ -296,25 +307,6 @@ class Linking:
             raise InvalidArguments(sentence)
         return platform
 
-    def _bound(self, owner: str, by: str, back: str) -> Binding:
-        settings = self._means.settings
-        if back and not is_registered(back, settings.redirects):
-            raise InvalidArguments(
-                "the address to go back to is none of `redirects` in config/connectors.toml; it has to be one of them "
-                "to the letter"
-            )
-        binding = binding_for(owner, by, settings.binding)
-        if binding is None:
-            raise FlowRefused(Why.NOT_ALLOWED)
-        if binding is Binding.SAME_BROWSER and self._means.several_users():
-            raise FlowRefused(Why.SEVERAL_USERS)
-        if binding is Binding.CONFIRM and not back:
-            raise InvalidArguments(
-                "who connects this has to be confirmed by the application: name the address that it is told the code "
-                "at, one of `redirects` in config/connectors.toml"
-            )
-        return binding
-
     def _strange(self, flow: Flow, signed_in: str) -> Why | None:
         return stranger(flow, signed_in=signed_in, several_users=self._means.several_users())
 
@@ -356,14 +348,15 @@ class Linking:
                 return await self._landed(flow, found)
 
     async def _landed(self, flow: Flow, found: Found) -> Ended:
-        if flow.binding == Binding.CONFIRM:
-            waiting, code = await self._keeping.pending(flow, found)
-            return Ended(waiting, address_back(waiting, code))
-        return self._over(await self._keeping.kept(flow, found))
+        if flow.binding != Binding.CONFIRM:
+            return self._over(await self._keeping.kept(flow, found))
+        if not (self._means.permits(flow) and place_after(self._means, flow)):
+            return self._over(await self._keeping.dropped(flow, found, Why.NOT_ALLOWED))
+        waiting, code = await self._keeping.pending(flow, found)
+        return Ended(waiting, place_after(self._means, waiting, code))
 
-    @staticmethod
-    def _over(flow: Flow) -> Ended:
-        return Ended(flow, "" if flow.stage is Stage.ASKING else address_back(flow))
+    def _over(self, flow: Flow) -> Ended:
+        return Ended(flow, "" if flow.stage is Stage.ASKING else place_after(self._means, flow))
 
     async def _held(self, flow: Flow) -> Found:
         try:

@@ -43,10 +43,10 @@ class Listing:
     clock: Callable[[], int]
 
     @stored
-    async def of(self, owner: str) -> tuple[Listed, ...]:
-        """Every connection of ``owner``, in the order they were made. Raises ``Unavailable``."""
+    async def of(self, *owners: str) -> tuple[Listed, ...]:
+        """Every connection of ``owners``, in the order they were made. Raises ``Unavailable``."""
         held = sorted(
-            (each for each in self.connections() if each.owner == owner), key=lambda each: (each.created_at, each.id)
+            (each for each in self.connections() if each.owner in owners), key=lambda each: (each.created_at, each.id)
         )
         return tuple([await self._listed(each) for each in held])
 

@@ -14,6 +14,7 @@ from gateway.connections.known import Connections
 from gateway.connections.redirects import callback_uri
 from gateway.connections.slips import Slips
 from gateway.records import Connected, Flow
+from gateway.servers.known import Servers
 from gateway.settings import ConnectionSettings
 from gateway.store.base import Store
 from gateway.vault import Vault
@@ -43,7 +44,8 @@ class Legs(Protocol):
 class Means:
     """``platform_of`` raises ``Unknown`` and ``UpstreamFailed``. ``whose`` raises ``NotConnected``
     where the platform refuses the credential, and ``UpstreamFailed``.
-    ``connections`` are those known now, ``several_users`` whether there is more than one account. ``permits`` is asked
+    ``connections`` and ``servers`` are those known now, ``several_users`` whether there is more than one account.
+    ``permits`` is asked
     whether the owner of a flow may still connect what it is about. ``told`` hears of every change of a connection,
     ``catch_up`` makes this process follow what was just written. ``clock`` tells ms since the epoch.
     """
@@ -57,6 +59,7 @@ class Means:
     legs: Legs
     whose: Callable[[Platform, Credential], Awaitable[Account]]
     connections: Callable[[], Connections]
+    servers: Callable[[], Servers]
     several_users: Callable[[], bool]
     permits: Callable[[Flow], bool]
     told: Callable[[Connected], None]

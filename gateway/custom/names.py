@@ -16,6 +16,7 @@ CUSTOM: Final = "custom"
 BUILTINS: Final = frozenset(
     {
         *("list-users", "user-info", "add-user", "update-user", "delete-user", "remove-user", "reset-api-key"),
+        *("list-keys", "add-key", "rotate-key", "revoke-key"),
         *("share-tool", "unshare-tool", "hide-tool", "unhide-tool"),
         *("list-tools", "add-tool", "update-tool", "delete-tool"),
         *("list-prompts", "add-prompt", "update-prompt", "delete-prompt"),

@@ -5,7 +5,7 @@ one key that was just issued. What the store does is known in ``users.py``, whic
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from gateway.identity import normal_email
 from gateway.manage import users
 from gateway.manage.asking import Asker, Operation, now_of
 from gateway.manage.granting import refusal
+from gateway.manage.key_bounds import check_maker
 from gateway.manage.letters import Delivery, Occasion
 from gateway.manage.office import Office
 from gateway.manage.remains import clear, keys_of, remembered, remove_if_there
@@ -102,17 +103,18 @@ async def list_users(asker: Asker, *, contains: str = "", skip: int = 0, limit: 
     holds ``contains`` as it stands, in whatever case. Raises ``Denied``.
     """
     asker.allow(_see(_own(asker)))
-    wanted, known = contains.casefold(), asker.identities.users
     found: list[Person] = []
-    for place, id in enumerate(asker.identities.addresses):
-        if place % _BREATH == _BREATH - 1:
-            await asyncio.sleep(0)
-        user = known[id]
-        if (wanted in id.casefold() or wanted in user.name.casefold()) and asker.may(_see(id)):
-            found.append(Person(id, user.name))
-            if len(found) > skip + limit:
-                break
+    async for each in _seen(asker, contains):
+        found.append(each)
+        if len(found) > skip + limit:
+            break
     return Page(tuple(found[skip : skip + limit]), len(found) > skip + limit)
+
+
+async def list_all(asker: Asker, *, contains: str = "") -> tuple[Person, ...]:
+    """The same, all of them: for who wants to know how many there are. Raises ``Denied``."""
+    asker.allow(_see(_own(asker)))
+    return tuple([each async for each in _seen(asker, contains)])
 
 
 @stored
@@ -135,6 +137,7 @@ async def add_user(office: Office, asker: Asker, email: str, *, name: str = "", 
     id, called, now = _address(email), _called(name), now_of(asker)
     grants = _grants(asker, id, roles)
     asker.allow(Operation("users.add", USERS, "manage", _USER + id, _args(id, called, map(_role, grants))))
+    check_maker(asker, (), None)
     _check(asker, grants)
     await office.catch_up()
     remains = await remembered(office.store, office.snapshot(), id)
@@ -207,6 +210,7 @@ def may_reset(asker: Asker, email: str = "") -> str:
     """
     id = _address(email or _own(asker))
     asker.allow(Operation("keys.reset", KEYS, "manage", _USER + id))
+    check_maker(asker, (), None)
     if id not in asker.identities.users:
         raise _no_user(id)
     return id
@@ -234,6 +238,16 @@ def roles_given(policy: Policy, subject: str, now: int) -> Mapping[str, tuple[Li
             role = each.role.removeprefix("role:")
             found[role] = (*found.get(role, ()), each)
     return dict(sorted(found.items()))
+
+
+async def _seen(asker: Asker, contains: str) -> AsyncIterator[Person]:
+    wanted, known = contains.casefold(), asker.identities.users
+    for place, id in enumerate(asker.identities.addresses):
+        if place % _BREATH == _BREATH - 1:
+            await asyncio.sleep(0)
+        user = known[id]
+        if (wanted in id.casefold() or wanted in user.name.casefold()) and asker.may(_see(id)):
+            yield Person(id, user.name)
 
 
 def _see(id: str) -> Operation:

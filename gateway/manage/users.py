@@ -128,7 +128,7 @@ async def reset_key(
     """A new key for an account whose keys so far end here; ``keys`` are their ids, without them the store is read
     through. Raises ``NotFound``.
     """
-    user = await _user(store, email)
+    user = await _ending_sign_ins(store, email, now)
     if keys is None:
         keys = [key.id async for key in every(store.keys) if key.user == user.id]
     await remove_all(store.keys, keys)
@@ -191,7 +191,16 @@ def role_grant(
     return Grant(id=_role_id(row), kind=ROLE, row=row, made_by=author, created_at=now, expires_at=expires_at)
 
 
-def key_record(ring: KeyRing, key: Secret, user: User, *, now: int, expires_at: int | None = None) -> ApiKey:
+def key_record(
+    ring: KeyRing,
+    key: Secret,
+    user: User,
+    *,
+    now: int,
+    expires_at: int | None = None,
+    name: str = "",
+    servers: Iterable[str] = (),
+) -> ApiKey:
     """What is stored of a key of ``user``."""
     text = key.reveal()
     return ApiKey(
@@ -199,6 +208,8 @@ def key_record(ring: KeyRing, key: Secret, user: User, *, now: int, expires_at: 
         secret_id=ring.current,
         user=user.id,
         prefix=text[:PREFIX_LENGTH],
+        name=name,
+        servers=tuple(servers),
         created_at=max(now, user.created_at),  # a key older than its account does not count
         expires_at=expires_at,
     )
@@ -230,6 +241,16 @@ def _role_id(row: tuple[str, str, str]) -> str:
     """The id of the one grant of this row, so that a role is never given twice."""
     member, role, domain = row
     return f"{role}/{domain}/{member.removeprefix('user:')}"
+
+
+async def _ending_sign_ins(store: Store, email: str, now: int) -> User:
+    """The account, whose sign-ins so far end here. Raises ``NotFound``."""
+    while True:
+        user = await _user(store, email)
+        try:
+            return await store.users.replace(structs.replace(user, reset_at=now))
+        except Conflict:
+            continue  # its user changed something at the same moment
 
 
 async def _user(store: Store, email: str) -> User:

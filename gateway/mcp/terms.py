@@ -12,6 +12,9 @@ Params: TypeAlias = dict[str, Json]
 LEGACY_VERSIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 MODERN_VERSIONS: Final = ("2026-07-28",)
 
+API: Final = "api"
+"""The transport of calls that the management API makes of plain HTTP requests; no client of MCP speaks it."""
+
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"

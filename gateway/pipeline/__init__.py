@@ -3,6 +3,6 @@
 from gateway.manage.asking import Operation
 from gateway.pipeline.arriving import Arrival
 from gateway.pipeline.door import Pipeline
-from gateway.pipeline.passage import Origin
+from gateway.pipeline.passage import Aside, Origin
 
-__all__ = ["Arrival", "Operation", "Origin", "Pipeline"]
+__all__ = ["Arrival", "Aside", "Operation", "Origin", "Pipeline"]

@@ -23,6 +23,8 @@ class Record(Protocol):
     def label(self) -> str: ...
     @property
     def status(self) -> str: ...
+    @property
+    def connected_at(self) -> int: ...
 
 
 class Records(Protocol):
@@ -43,13 +45,15 @@ NO_RECORDS: Final = _None()
 
 class Account(Struct, frozen=True, gc=False):
     """A connection of ``owner`` that could serve, or, where it is not ``held``, that he could make. ``id`` is ``""``
-    where there is only one, or none is needed; ``facts`` is what conditions may ask (root ``connection``).
+    where there is only one, or none is needed; ``facts`` is what conditions may ask (root ``connection``). It was
+    connected ``since`` then, in ms since the epoch (0 where there is no record of it).
     """
 
     owner: str
     id: str = ""
     facts: Mapping[str, Json] = NOTHING
     held: bool = True
+    since: int = 0
 
     @property
     def label(self) -> str:
@@ -91,6 +95,6 @@ def _held_by(connector: Connector, owner: str, records: Records) -> Iterator[Acc
             "label": each.label,
             "status": str(each.status),
         }
-        yield Account(owner, each.id, facts)
+        yield Account(owner, each.id, facts, since=each.connected_at)
     if not kept:
         yield Account(owner, held=connector.holds(owner))

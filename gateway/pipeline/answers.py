@@ -3,7 +3,8 @@
 How a no is told (MCP knows no code for "the policy says no", and many clients give up on a JSON-RPC error):
 - a tool that may never be called answers as one that does not exist: -32602, the same text for both;
 - a ``tools/call`` that is denied for these arguments, breaks the schema, lacks a connection, or whose server
-  behind us fails or gets no answer to what it asks, answers a result with ``isError``, so that the model reads why;
+  behind us fails or gets no answer to what it asks, answers a result with ``isError``, so that the model reads why,
+  but for one that comes by the management API: there the status of the HTTP answer tells it;
 - everything else is a JSON-RPC error, with the code and the HTTP status of its class in ``errors.py``.
 """
 
@@ -25,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.mcp.eras import RESOURCE_NOT_FOUND, error_to_client
 from gateway.mcp.jsonrpc import quoted
-from gateway.mcp.terms import Call, Era, Kind, Params, Request
+from gateway.mcp.terms import API, Call, Era, Kind, Params, Request
 from gateway.policy.terms import Decision, Json
 
 TOLD_AS_RESULT: Final = (Denied, InvalidArguments, NotConnected, Unanswered, UnknownAction, UpstreamFailed)
@@ -60,7 +61,7 @@ def fault(reference: str) -> Fault:
 
 
 def is_told_as_result(call: Call, refusal: Refusal) -> bool:
-    calls_a_tool = isinstance(call.message, Request) and call.message.method == "tools/call"
+    calls_a_tool = isinstance(call.message, Request) and call.message.method == "tools/call" and call.transport != API
     return calls_a_tool and isinstance(refusal, TOLD_AS_RESULT) and not isinstance(refusal, ConnectFirst)
 
 
@@ -80,7 +81,11 @@ def as_result(refusal: Refusal) -> Params:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-def in_era(error: UpstreamError, call: Call) -> UpstreamError:
+def in_era(error: UpstreamError, call: Call, reference: str) -> UpstreamError | Refusal:
     """What the server behind us answered, with the code that it has in the client's era."""
+    if call.transport == API:
+        refusal = UpstreamFailed(error.message)
+        refusal.reference = reference
+        return refusal
     told = error_to_client({"code": error.code, "message": error.message, "data": cast("Json", error.data)}, call)
     return UpstreamError(cast("int", told["code"]), str(told["message"]), told.get("data"))

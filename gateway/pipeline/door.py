@@ -16,7 +16,7 @@ from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.builtins.terms import Builtin
 from gateway.catalogue import Directory
-from gateway.errors import Malformed, Refusal, Unavailable
+from gateway.errors import Barred, Malformed, Refusal, Unavailable
 from gateway.follower import now_ms
 from gateway.manage.asking import Operation
 from gateway.mcp.cursors import USUAL, Bounds
@@ -24,12 +24,13 @@ from gateway.mcp.terms import Call, Notification, Params, Request, Response, Ste
 from gateway.pacing import Breath
 from gateway.pipeline import answers
 from gateway.pipeline.administer import Asking, allow, allowed
-from gateway.pipeline.arriving import Arrival
+from gateway.pipeline.arriving import NO_PROOFS, Arrival, Proofs
 from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.connecting import Connecting, Linker
 from gateway.pipeline.custom import NO_TARGETS, Targets
 from gateway.pipeline.entrance import Entrance, Following
+from gateway.pipeline.knocks import Knocks
 from gateway.pipeline.news import Judges, News, Sights, list_changed, turned, updated
 from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
@@ -72,17 +73,23 @@ class Pipeline:
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
         bounds: Bounds = USUAL,
+        buckets: Buckets | None = None,
+        knocks: Knocks | None = None,
+        proofs: Proofs = NO_PROOFS,
         node: str = "",
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        buckets = Buckets()
+        buckets = Buckets() if buckets is None else buckets
         self._entrance = Entrance(
             follower,
             audit,
             buckets,
             hashed=hashed,
             stale_after=stale_after,
+            knocks=knocks,
+            proofs=proofs,
+            serves=directory.serves,
             shadow=shadow,
             sentinel=sentinel,
             node=node,
@@ -156,7 +163,7 @@ class Pipeline:
             with self._entrance.recorded(passage):
                 return await self._pass(call, caller, passage)
         except UpstreamError as error:
-            raise answers.in_era(error, call) from error
+            raise answers.in_era(error, call, passage.id) from error
         except Refusal as refusal:
             if answers.is_told_as_result(call, refusal):
                 return self._steps.shaped(answers.as_result(refusal), call)
@@ -223,11 +230,12 @@ class Pipeline:
     ) -> T:
         """What ``act`` gives, with one audit entry and without a decision: for what there is nobody to decide about
         (signing in, what a platform sends back). ``act`` notes in the passage who it turns out to be, and for whom it
-        is done. Raises ``Unavailable``, and as ``administer`` what ``act`` raises.
+        is done. Raises ``Limited``, ``Unavailable``, and as ``administer`` what ``act`` raises.
         """
         passage = self._entrance.passage(origin, MAIN, method, subject=subject)
         with self._entrance.recorded(passage):
             self._entrance.check_recordable()
+            self._entrance.visit(passage)
             return await act(passage)
 
     async def refuse(
@@ -236,6 +244,8 @@ class Pipeline:
         """Leave the audit entry of a request that was refused before it became a call; nothing when it has one."""
         if not refusal.reference:
             passage = self._entrance.passage(origin, domain, method, subject=subject or NOBODY)
+            if isinstance(refusal, Barred):
+                passage.barred(refusal.decision)
             passage.refused(refusal)
             self._entrance.record(passage)
 
@@ -301,9 +311,11 @@ class Pipeline:
         await self._steps.release(judge, uris)
 
     async def _pass(self, call: Call, caller: Caller, passage: Passage) -> Params:
-        judge, identities = self._entrance.admit(passage), self._entrance.snapshot.identities
+        judge, snapshot = self._entrance.admit(passage), self._entrance.snapshot
         if call.step not in FREE:
             self._entrance.count(judge, passage)
         if not isinstance(call.message, Request):
             return {}
-        return await self._steps.take(Way(call, call.message, passage.subject, caller, judge, passage, identities))
+        server = snapshot.servers.get(call.domain)
+        way = Way(call, call.message, passage.subject, caller, judge, passage, snapshot.identities, server)
+        return await self._steps.take(way)

@@ -17,14 +17,15 @@ from gateway.errors import Refusal, Unauthenticated, Unavailable
 from gateway.follower import now_ms
 from gateway.identity import INVALID, missing
 from gateway.pipeline import answers
-from gateway.pipeline.arriving import Arrival, by_key, by_token
-from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.arriving import NO_PROOFS, Arrival, Proofs, by_key, came
+from gateway.pipeline.buckets import SERVER, Buckets
 from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
+from gateway.pipeline.knocks import Knocks
 from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
 from gateway.policy.engine import Policy
-from gateway.policy.terms import MAIN, Decision, Reason, Subject
+from gateway.policy.terms import MAIN, Decision, Json, Reason, Subject
 from gateway.shadow import Shadow
 from gateway.snapshot import Snapshot
 
@@ -54,6 +55,9 @@ class Entrance:
         *,
         hashed: Hash,
         stale_after: float,
+        knocks: Knocks | None = None,
+        proofs: Proofs = NO_PROOFS,
+        serves: Callable[[str], bool] = lambda _: True,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
         node: str = "",
@@ -64,6 +68,9 @@ class Entrance:
         self._audit = audit
         self._buckets = buckets
         self._hashed = hashed
+        self._knocks = knocks or Knocks()
+        self._proofs = proofs
+        self._serves = serves
         self._stale_after_ms = stale_after * 1000
         self._shadow = shadow
         self._sentinel = sentinel
@@ -76,12 +83,19 @@ class Entrance:
         return self._follower.current
 
     async def arrive(self, arrival: Arrival) -> Subject:
-        """Who sends a request. Raises ``Unauthenticated``, ``Unavailable``."""
-        if arrival.end_user is not None or arrival.acts_as is not None:
-            raise Unauthenticated(INVALID, detail="nobody here proves end users")
-        if arrival.token is None:
-            return self.identify(arrival.key, arrival.domain)
-        return by_token(self._fresh(), arrival.domain, arrival.token, self.now())
+        """Who sends a request. Raises ``Unauthenticated``, ``Limited``, ``Unavailable``."""
+        self._knocks.admit(arrival, self.now())
+        try:
+            subject = await self._proved(arrival)
+        except Unauthenticated:
+            self._knocks.failed(arrival, self.now())
+            raise
+        self._knocks.proved(arrival)
+        return subject
+
+    async def _proved(self, arrival: Arrival) -> Subject:
+        env: dict[str, Json] = {"offset": self._offset, "address": arrival.address}
+        return await came(arrival, self._fresh(), self._proofs, serves=self._serves, env=env, now=self.now())
 
     def identify(self, offered: str | None, domain: str = MAIN) -> Subject:
         """Who an API key proves on one server. Raises ``Unauthenticated``, ``Unavailable``."""
@@ -166,10 +180,23 @@ class Entrance:
             raise Unavailable("calls cannot be recorded now; try again later")
 
     def count(self, judge: Judge, passage: Passage) -> None:
-        """Count one call of its subject; raises ``Limited``."""
+        """Count one call of its subject, and of the server; raises ``Limited``, ``Unavailable``."""
         policy, subject = judge.policy, judge.subject
         passage.rate_class = policy.rate_class(subject, judge.domain, judge.env)
-        self._buckets.take((subject.name, judge.domain), policy.limits.of(passage.rate_class), passage.at)
+        claims = [(passage.rate_class, (subject.name, judge.domain), policy.limits.of(passage.rate_class))]
+        if judge.server_owner:
+            claims.append((SERVER, (SERVER, judge.domain), policy.limits.of(judge.server_class)))
+        passage.origin.aside.read(self._buckets.take_all(claims, passage.at))
+
+    def visit(self, passage: Passage) -> None:
+        """Count what nothing is decided about: for whoever is signed in, else for the address; raises ``Limited``,
+        ``Unavailable``.
+        """
+        policy, subject, address = self.snapshot.policy, passage.subject, passage.origin.address
+        if subject.name:
+            self.count(self.judge(policy, subject, passage.domain, passage.at, address), passage)
+        elif (reading := self._knocks.visited(address, passage.at)) is not None:
+            passage.origin.aside.read(reading)
 
     def judge(
         self, policy: Policy, subject: Subject, domain: str, now: int, address: str, *, snapshot: Snapshot | None = None

@@ -41,6 +41,11 @@ class Judge(Struct, frozen=True):
         """Ms since the epoch."""
         return cast("int", self.env["now"])
 
+    @property
+    def server_class(self) -> str:
+        """The rate class of all calls of this server together: that of its owner there."""
+        return self.policy.rate_class(Subject(self.server_owner, groups=None), self.domain, self.env)
+
     def chain(self, offer: Offer, account: Account, args: Mapping[str, Json] | None) -> Chain:
         """What has to be allowed for a use of the item on ``account``: of what a user made as of that which it calls,
         with the arguments that this gets, which are those of the last access.

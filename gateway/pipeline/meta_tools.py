@@ -12,12 +12,20 @@ from typing import Final, cast
 import msgspec
 
 from connectors.base import Connector
-from gateway.catalogue.views import Offer, View
-from gateway.errors import InvalidArguments, NotConnected, Unknown, UnknownAction, UpstreamFailed
+from gateway.catalogue.views import Offer, View, everything
+from gateway.errors import (
+    InvalidArguments,
+    NotConnected,
+    Unknown,
+    UnknownAction,
+    UnknownConnection,
+    UnknownConnector,
+    UpstreamFailed,
+)
 from gateway.manage.asking import Operation
 from gateway.mcp.jsonrpc import quoted
 from gateway.mcp.names import object_name
-from gateway.mcp.terms import Kind, Params, Request
+from gateway.mcp.terms import API, Kind, Params, Request
 from gateway.pipeline import answers, meta_answers
 from gateway.pipeline.accounts import Account
 from gateway.pipeline.administer import allow
@@ -50,7 +58,7 @@ class _Asked:
         named = self.text("connectorId")
         first = next(self.shown.actions(named), None)
         if first is None:
-            raise UnknownAction(f"unknown connector: {quoted(named)}")
+            raise UnknownConnector(f"unknown connector: {quoted(named)}")
         return first.connector
 
 
@@ -71,14 +79,16 @@ class MetaTools:
             "discover_action_path": self._discover_action_path,
         }
 
-    def find(self, view: View, name: str) -> MetaTool | None:
-        """The meta tool of that name, on a server that has any."""
-        return TOOLS.get(name) if view.behind else None
+    def find(self, view: View, name: str, transport: str = "") -> MetaTool | None:
+        """The meta tool of that name, on a server that has any; the management API asks by them on every server."""
+        return TOOLS.get(name) if view.behind or transport == API else None
 
     async def take(self, tool: MetaTool, way: Way, shown: Shown) -> Params:
         """The result in the client's era. Raises ``Refusal``, ``UpstreamError``."""
         way.passage.kind, way.passage.object = Kind.TOOL, tool.name
-        if not shown.any:
+        if way.call.transport == API:
+            shown = replace(shown, view=everything(shown.view), _any=None)
+        elif not shown.any:
             raise answers.unknown(way.call)
         args: Json = way.request.params.get("arguments", {})
         if not isinstance(args, dict):
@@ -126,6 +136,8 @@ class MetaTools:
                 raise
             raise UpstreamFailed(f"the action did not end within {seconds} seconds") from None
         except Unknown as unknown:  # it was a model that named it, so it is told where models read
+            if isinstance(unknown, UnknownConnection) and way.call.transport == API:
+                raise
             raise UnknownAction(unknown.text) from unknown
 
     # -- connecting

@@ -16,6 +16,7 @@ from gateway.catalogue.views import Offer
 from gateway.errors import Denied, Fault, NotConnected, Refusal, Unanswered, UpstreamFailed
 from gateway.mcp.terms import Kind
 from gateway.pipeline.accounts import Account
+from gateway.pipeline.buckets import Reading, check
 from gateway.policy.engine import Policy
 from gateway.policy.terms import NOTHING, Chain, Decision, Json, Subject
 
@@ -27,15 +28,30 @@ _SHORT: Final = 200
 TOLD_WITH_REFERENCE: Final = (Denied, Fault, NotConnected, Unanswered, UpstreamFailed)
 
 
+@dataclass(slots=True)
+class Aside:
+    """What can be said of an answer beside it: whether it was ``cached``, and the ``reading`` of the tightest limit."""
+
+    cached: bool = False
+    reading: Reading | None = None
+
+    def read(self, reading: Reading) -> None:
+        """Note a limit that was taken from. Raises ``Limited`` where it refused."""
+        if self.reading is None or reading.wait_ms or reading.left < self.reading.left:
+            self.reading = reading
+        check(reading)
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a request comes from: the client's ``address`` and ``transport``, and what ``client`` calls itself
-    (unverified, for the audit entry only).
+    (unverified, for the audit entry only). ``aside`` is for whoever sends the answer there.
     """
 
     address: str
     transport: str = ""
     client: str = ""
+    aside: Aside = field(default_factory=Aside, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -66,6 +82,7 @@ class Passage:
     shadow: Shadowed | None = None
     outcome: str = "ok"
     error: str = ""
+    cached: bool = False
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -84,6 +101,13 @@ class Passage:
     def judged(self, policy: Policy, chain: Chain, decision: Decision) -> None:
         """Note what ``policy`` decided about one use of one thing."""
         self.judge, self.chain, self.decision = policy, chain, decision
+
+    def barred(self, decision: Decision) -> None:
+        """Note that somebody did not come in, who he is, and what the policy was asked."""
+        self.decision = decision
+        if (asked := decision.access) is not None:
+            self.subject = self.subject if self.subject.name else Subject(asked.subject)
+            self.object, self.action, self.owner = asked.object, asked.action, asked.owner
 
     def refused(self, refusal: Refusal) -> None:
         """Note a refusal, and tell it by which entry it can be found."""
@@ -133,6 +157,7 @@ class Passage:
             outcome=self.outcome,
             error=self.error,
             took=round(self._took, 3),
+            cached=self.cached,
             arguments=shown,
             hashed=hidden,
             asked=asked,

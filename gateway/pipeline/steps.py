@@ -159,7 +159,7 @@ class Steps:
         if builtin := self._builtins.find(way.call.domain, name):
             asking = Asking(way.judge, way.passage, way.identities, self.look)
             return self.shaped(await self._builtins.take(builtin, way, shown, asking), way.call)
-        if meta := self._meta.find(shown.view, name):
+        if meta := self._meta.find(shown.view, name, way.call.transport):
             return await self._meta.take(meta, way, shown)
         return await self._used(way, shown)
 

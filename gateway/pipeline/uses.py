@@ -7,10 +7,11 @@ on. This file knows no method of MCP but those that it is told.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from gateway.catalogue.views import Offer, Target
-from gateway.errors import InvalidArguments, NotConnected, Unknown
+from gateway.errors import InvalidArguments, NotConnected, UnknownConnection
 from gateway.mcp import eras
 from gateway.mcp.calls import mismatch
 from gateway.mcp.input_required import InputRequired
@@ -19,10 +20,12 @@ from gateway.mcp.repeating import Places, disagreement
 from gateway.mcp.terms import Call, Era, Kind, Params
 from gateway.pipeline import answers
 from gateway.pipeline.accounts import Account
-from gateway.pipeline.buckets import Buckets
+from gateway.pipeline.buckets import OBJECT, SERVER, Buckets
 from gateway.pipeline.chain import sent_of
 from gateway.pipeline.connecting import Connecting
 from gateway.pipeline.followed import Followed
+from gateway.pipeline.remembering import Memory, Remembering, answers_for
+from gateway.pipeline.shaping import shaped
 from gateway.pipeline.task_steps import TaskSteps
 from gateway.pipeline.way import Way
 from gateway.policy.terms import Json
@@ -38,6 +41,7 @@ class Uses:
     ) -> None:
         self._buckets = buckets
         self._connecting = connecting
+        self._remembering = Remembering(Memory())
         self._tasks = tasks
         self._followed = followed
         self._server_info = server_info
@@ -86,7 +90,7 @@ class Uses:
         if not way.judge.visible(offer):
             raise answers.unknown(way.call)
         way.passage.kind, way.passage.object = offer.item.kind, offer.object
-        raise Unknown(f"unknown connection: {quoted(way.call.credential)}")
+        raise UnknownConnection(f"unknown connection: {quoted(way.call.credential)}")
 
     async def send(
         self,
@@ -98,7 +102,7 @@ class Uses:
         wanted: Params = NOTHING_WANTED,
     ) -> Params:
         """The result in the client's era, which may be a question or a task; ``wanted`` goes to the server besides."""
-        result = await self._connecting.send(way, offer, account, method, params, wanted)
+        result = await self._sent(way, offer, account, method, params, wanted)
         if isinstance(result, InputRequired):
             way.passage.outcome = "input_required"
             return eras.asking(result, server_info=self._server_info)
@@ -110,12 +114,37 @@ class Uses:
             way.passage.outcome = "tool_error"
         return self.shaped(result, way.call)
 
+    async def _sent(
+        self, way: Way, offer: Offer, account: Account, method: str, params: Params, wanted: Params
+    ) -> Params | InputRequired:
+        """What is answered; by a platform, in the shape that the server wants, and maybe remembered from before."""
+        ask = partial(self._connecting.send, way, offer, account, method, params, wanted)
+        if method != "tools/call" or not answers_for(offer).platform:
+            return await ask()
+        result = await self._remembering.send(way, offer, account, params, ask)
+        if way.server is None or not way.server.shaping or isinstance(result, InputRequired):
+            return result
+        return shaped(result, offer.parameters)
+
     def count(self, way: Way, *objects: str) -> None:
-        """Count one call of limited objects, once for each limit; raises ``Limited``."""
-        limits = way.judge.policy.limits
-        found = (limit for object in objects for limit in limits.on(object, way.passage.rate_class))
-        for key, limit in {(limit.match, limit.klass or ""): limit for limit in found}.items():
-            self._buckets.take((way.subject.name, way.call.domain, *key), limit.limit, way.passage.at)
+        """Count one call of limited objects, once for each limit of its subject, and of the server: all of them, or
+        none; raises ``Limited``, ``Unavailable``.
+        """
+        judge, limits = way.judge, way.judge.policy.limits
+        if not limits.objects:
+            return
+        counted = [(way.subject.name, way.passage.rate_class)]
+        if judge.server_owner:
+            counted.append((SERVER, judge.server_class))
+        found = {
+            (who, judge.domain, each.match, each.klass or ""): each.limit
+            for who, klass in counted
+            for object in objects
+            for each in limits.on(object, klass)
+        }
+        if found:
+            claims = [(OBJECT, key, limit) for key, limit in found.items()]
+            way.passage.origin.aside.read(self._buckets.take_all(claims, way.passage.at))
 
     def shaped(self, result: Params, call: Call) -> Params:
         return eras.to_client(result, call, server_info=self._server_info)

@@ -13,12 +13,13 @@ from gateway.mcp.terms import PROGRESS_KEY, Call, Era, Notification, Params, Req
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.passage import Passage
 from gateway.policy.terms import Json, Subject
+from gateway.records import Server
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """One request under way; itself the caller of whatever is sent on for it. ``identities`` are the accounts as its
-    judge's snapshot has them.
+    judge's snapshot has them, ``server`` is what it comes in by, if a user offers that.
     """
 
     call: Call
@@ -28,6 +29,7 @@ class Way:
     judge: Judge
     passage: Passage
     identities: Identities
+    server: Server | None = None
 
     @property
     def capabilities(self) -> Params:

@@ -289,6 +289,12 @@ class Policy:
         """The same, and by each of them what it is, as rows write it (``custom/NAME``, ``custom/*``, ``*``)."""
         return self._finder.lent(subject, domain, connector, now)
 
+    def enters(self, subject: Subject, domain: str, now: int) -> bool:
+        """Whether some living row lets ``subject`` use or connect something in ``domain`` at ``now`` (ms), whatever
+        else is asked of it, and none forbids him everything there.
+        """
+        return self.bundle is not None and self._finder.enters(subject, domain, now)
+
     def openings(self, subject: Subject, domain: str, object: str, action: str, now: int) -> Iterator[Opening]:
         """The questions by which ``subject`` could be allowed ``action`` on ``object`` in ``domain`` at ``now`` (ms),
         on a record that is not known; ``object`` may end in ``*``: then its name is not known either.

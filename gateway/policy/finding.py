@@ -14,7 +14,7 @@ from msgspec import Struct
 from gateway.policy.answers import Answer, Verdict, in_casbins_order
 from gateway.policy.conditions import Condition
 from gateway.policy.engine_casbin import Court, question
-from gateway.policy.index import Found, Row, covers, is_administration, is_loan, rows_in
+from gateway.policy.index import Found, Row, covers, is_administration, is_loan, lets_in, rows_in, shuts_out
 from gateway.policy.layers import Layer
 from gateway.policy.model import dom_match, is_subject
 from gateway.policy.possible import Demand, possible
@@ -83,6 +83,7 @@ class Finder:
         self.classes: Memory[Key, str] = self._memory(REMEMBERED)
         self._lent: Memory[Key, Mapping[str, tuple[str, ...]]] = self._memory(REMEMBERED)
         self._administers: Memory[Key, tuple[Row, ...]] = self._memory(REMEMBERED)
+        self._enters: Memory[Key, bool] = self._memory(REMEMBERED)
 
     def known(self, name: str, domain: str, groups: frozenset[str] | None, now: int | None) -> Known:
         """Who ``name`` is in ``domain``, at ``now`` in ms since the epoch; ``None`` is unknown."""
@@ -138,6 +139,16 @@ class Finder:
         names = self.known(subject.name, domain, subject.groups, now).names.deny
         rows = (row for row in self._of(names, domain) if row.rule.subject in names and row.lives(now))
         return self._administers.put(key, tuple(row for row in rows if is_administration(row.rule)))
+
+    def enters(self, subject: Subject, domain: str, now: int) -> bool:
+        """Whether some living allow lets ``subject`` use or connect anything there, and no deny takes it all."""
+        key = subject.name, domain, subject.groups, self._eras.at(now)
+        if (known := self._enters.get(key)) is not None:
+            return known
+        names = self.known(subject.name, domain, subject.groups, now).names
+        rules = [row.rule for row in self._of(names.deny, domain) if row.rule.subject in names.deny and row.lives(now)]
+        let_in = any(lets_in(rule) and rule.subject in names.allow for rule in rules)
+        return self._enters.put(key, let_in and not any(map(shuts_out, rules)))
 
     def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:
         return (row for layer in self._layers for row in layer.index.lent(names, domain))

@@ -190,6 +190,17 @@ def is_administration(rule: Rule) -> bool:
     return rule.action in (*ADMINISTRATION, "share") or (rule.action == "*" and rule.effect is Effect.DENY)
 
 
+def lets_in(rule: Rule) -> bool:
+    """Whether it lets somebody do there what servers are for."""
+    return rule.effect is Effect.ALLOW and rule.action in (*USE, "connect")
+
+
+def shuts_out(rule: Rule) -> bool:
+    """Whether it forbids whoever it is for all use of everything, always."""
+    everything = rule.object == "*" and rule.owner == "*" and not rule.when.strip()
+    return rule.effect is Effect.DENY and everything and rule.action in ("*", USE[0])
+
+
 def covers(rule: Rule, connector: str) -> bool:
     """Whether it may be about something of ``connector``."""
     return rule.object == "*" or rule.object.startswith(f"{connector}/")

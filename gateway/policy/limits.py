@@ -4,10 +4,11 @@ of the rules (``rate:CLASS``), not here. Time comes in as an argument; nothing i
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gateway.policy.model import obj_match
 from gateway.policy.rows import object_sentence
@@ -19,6 +20,9 @@ DEFAULT: Final = "default"
 GRAINS: Final = 100
 """A window remembers at most about so many moments; calls of one grain (a hundredth of it) leave together."""
 
+TENTH: Final = 10
+
+_LAST: Final = attrgetter("last")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _DAY_S: Final = 86_400
 _MOST_CALLS: Final = 1_000_000
@@ -71,8 +75,7 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Grain:
+class _Grain(NamedTuple):
     """Calls that happened close together, and that leave the window together when the last one does."""
 
     first: int
@@ -80,32 +83,104 @@ class _Grain:
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The calls of one caller that still count. The empty one is where everybody starts."""
+class Window(NamedTuple):
+    """The calls of one caller that still count, in order of when they leave, and how many they are. The empty one is
+    where everybody starts.
+    """
 
     grains: tuple[_Grain, ...] = ()
+    calls: int = 0
 
 
-def take(window: Window, limit: Limit, now_ms: int) -> tuple[Window, int]:
-    """Count one call at ``now_ms``: the next window and 0, or the window without it and the milliseconds to wait.
+EMPTY: Final = Window()
+
+Tale: TypeAlias = tuple[tuple[int, int], ...]
+"""What one process tells another of a window: when calls leave (ms since the epoch, without the length of the window),
+and how many they are.
+"""
+
+
+class Taken(NamedTuple):
+    """``window`` is the next one, with the call where it passed: then ``wait_ms`` is 0. ``left`` more would pass now,
+    and after ``frees_ms`` milliseconds another one.
+    """
+
+    window: Window
+    wait_ms: int
+    left: int
+    frees_ms: int
+
+
+def take(window: Window, limit: Limit, now_ms: int, elsewhere: Window = EMPTY) -> Taken:
+    """Count one call at ``now_ms`` beside those that were counted ``elsewhere``.
 
     Never more than ``limit.calls`` pass in any ``limit.window_ms``; a refused call does not count. A clock
     that goes backwards stands still.
     """
     now = max(now_ms, window.grains[-1].last) if window.grains else now_ms
-    live = tuple(grain for grain in window.grains if grain.last + limit.window_ms > now)
-    if sum(grain.calls for grain in live) >= limit.calls:
-        return Window(live), _wait(live, limit, now)
-    if live and now - live[-1].first < limit.window_ms // GRAINS:
-        return Window((*live[:-1], _Grain(live[-1].first, now, live[-1].calls + 1))), 0
-    return Window((*live, _Grain(now, now, 1))), 0
+    mine, others = _since(window, now - limit.window_ms), _since(elsewhere, now - limit.window_ms)
+    left = limit.calls - mine.calls - others.calls
+    if left <= 0:
+        wait = _wait(merged((mine, others)) if others.grains else mine, limit, now)
+        return Taken(mine, wait, 0, wait)
+    counted = _counted(mine, now, limit.window_ms // GRAINS)
+    return Taken(counted, 0, left - 1, counted.grains[0].last + limit.window_ms - now)
 
 
-def _wait(live: tuple[_Grain, ...], limit: Limit, now: int) -> int:
+def told(window: Window, limit: Limit, now_ms: int) -> Tale:
+    """What another process has to hear of a window: nothing of one that is filled up to a tenth at most. Calls of
+    one tenth of its time leave together there, at the end of it.
+    """
+    live = _since(window, now_ms - limit.window_ms)
+    if live.calls * TENTH <= limit.calls:
+        return ()
+    parts: list[tuple[int, int]] = []
+    began = live.grains[0].first
+    for first, last, calls in live.grains:
+        if parts and last - began <= limit.window_ms // TENTH:
+            parts[-1] = last, parts[-1][1] + calls
+        else:
+            began = first
+            parts.append((last, calls))
+    return tuple(parts)
+
+
+def heard(tales: Iterable[Tale], now_ms: int) -> Window:
+    """The window that several tales of it make up; a clock elsewhere that goes before ours cannot make calls last
+    longer than those of this moment.
+    """
+    grains = [_Grain(at, at, calls) for tale in tales for last, calls in tale for at in (min(last, now_ms),)]
+    return merged((Window(tuple(grains), sum(each.calls for each in grains)),))
+
+
+def merged(windows: Iterable[Window]) -> Window:
+    """Several windows as one."""
+    grains = sorted((grain for each in windows for grain in each.grains), key=_LAST)
+    return Window(tuple(grains), sum(each.calls for each in grains))
+
+
+def _since(window: Window, moment: int) -> Window:
+    """``window`` without the calls that were not after ``moment``."""
+    grains = window.grains
+    if not grains or grains[0].last > moment:
+        return window
+    gone = next((at for at, grain in enumerate(grains) if grain.last > moment), len(grains))
+    return Window(grains[gone:], window.calls - sum(grain.calls for grain in grains[:gone]))
+
+
+def _counted(live: Window, now: int, width: int) -> Window:
+    """``live`` with one call more, in the last grain as long as that spans less than ``width``."""
+    grains = live.grains
+    if grains and now - grains[-1].first < width:
+        first, _, calls = grains[-1]
+        return Window((*grains[:-1], _Grain(first, now, calls + 1)), live.calls + 1)
+    return Window((*grains, _Grain(now, now, 1)), live.calls + 1)
+
+
+def _wait(live: Window, limit: Limit, now: int) -> int:
     """Until enough of the oldest calls have left for one more; the limit may have been lowered meanwhile."""
-    surplus = sum(grain.calls for grain in live) - limit.calls
-    left = zip(live, accumulate(grain.calls for grain in live), strict=True)
+    surplus = live.calls - limit.calls
+    left = zip(live.grains, accumulate(grain.calls for grain in live.grains), strict=True)
     return next(grain.last for grain, gone in left if gone > surplus) + limit.window_ms - now
 
 

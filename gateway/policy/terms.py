@@ -112,6 +112,16 @@ class Subject:
     """Ids of what else has to count for as long as he is to be believed."""
     expires_at: int | None = None
     """When the proof ends, in ms since the epoch; ``None`` where what it rests on knows."""
+    acting: "Acting | None" = None
+    """Who stands for this end user, where nothing proves him but that somebody may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """``subject`` stands for an end user, and asked to from where ``env`` says (``offset``, ``address``)."""
+
+    subject: Subject
+    env: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ are milliseconds since the epoch. Nothing here holds a readable secret.
 """
 
 from gateway.records.connections import Connected, Flow, Registration, Stage, Status
+from gateway.records.limits import Tally
 from gateway.records.made import CustomPrompt, CustomTool, Handler, PromptArgument, PromptMessage
-from gateway.records.people import ApiKey, MailedCode, SignIn, User
+from gateway.records.people import ApiKey, EndUser, MailedCode, SignIn, User
 from gateway.records.policies import CaseCounts, Grant, PolicyHead, RightsChange, ShadowHead
 from gateway.records.servers import Listing, Mode, Permission, Restrictions, Server, Signer, Token
 from gateway.records.upstreams import Approved, Pins, Waiting
@@ -19,6 +20,7 @@ __all__ = [
     "Connected",
     "CustomPrompt",
     "CustomTool",
+    "EndUser",
     "Flow",
     "Grant",
     "Handler",
@@ -39,6 +41,7 @@ __all__ = [
     "Signer",
     "Stage",
     "Status",
+    "Tally",
     "Token",
     "User",
     "Waiting",

@@ -1,17 +1,19 @@
-"""Accounts, their keys and their sign-ins: frozen records, no behaviour."""
+"""Accounts, their keys and their sign-ins, and end users of tenants: frozen records, no behaviour."""
 
 import msgspec
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the gateway; ``id`` is the e-mail address, lower case and NFC. ``hidden`` are the tools that his
-    lists leave out, as ``creator:name``: how he wants to see them, not what he may.
+    lists leave out, as ``creator:name``: how he wants to see them, not what he may. Sign-ins from before ``reset_at``
+    have ended.
     """
 
     id: str
     name: str = ""
     hidden: tuple[str, ...] = ()
     created_at: int = 0
+    reset_at: int = 0
     rev: int = 0
 
 
@@ -56,4 +58,17 @@ class MailedCode(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     created_at: int = 0
     expires_at: int = 0
+    rev: int = 0
+
+
+class EndUser(msgspec.Struct, frozen=True, kw_only=True):
+    """An end user of ``tenant`` (a ``user:``), who knows him as ``username``; ``id`` is ``TENANT/ID``. He is no account
+    of the gateway.
+    """
+
+    id: str
+    tenant: str
+    username: str
+    full_name: str = ""
+    created_at: int = 0
     rev: int = 0

@@ -9,6 +9,14 @@ from gateway.records import Server, Token
 TOKEN: Final = "tok-"  # noqa: S105 (what it begins with)
 """What the proof of a token begins with."""
 
+SIGNER: Final = "sig-"
+"""What the proof of an end user begins with whom a signer of a server vouches for."""
+
+OURSELVES: Final = "ostiary"
+"""The gateway, where it signs for the owner of a server: the id of that signer, and what its tokens call their issuer.
+No URL, so that no issuer elsewhere can be called so.
+"""
+
 _SHORT: Final = 16
 
 
@@ -49,3 +57,14 @@ NO_SERVERS: Final = Servers()
 def token_proof(token: Token) -> str:
     """How subjects and audit entries name a token."""
     return f"{TOKEN}{token.id[:_SHORT]}"
+
+
+def signer_proof(server: str, signer: str) -> str:
+    """How subjects and audit entries name what a signer (by its id) says of an end user of ``server``."""
+    return f"{SIGNER}{server}/{signer}"
+
+
+def server_of(subject: str) -> str:
+    """The server whose end user that is; ``""`` for everybody else."""
+    kind, _, rest = subject.partition(":")
+    return rest.partition("/")[0] if kind == "end" else ""

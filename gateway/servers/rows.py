@@ -5,6 +5,7 @@ owner has to be allowed too: that is asked with every use (``pipeline/chain.py``
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeAlias
 
 from gateway.identity import normal_email
@@ -41,9 +42,23 @@ def all_grants(changes: Changes) -> tuple[Grant, ...]:
     return (*changes.grants, *(grant for server in changes.servers for grant in grants_of(server)))
 
 
+def fits(server: Server, most: int) -> bool:
+    """Whether what follows from ``server`` are at most so many rows; costs no more where they are."""
+    return sum(1 for _ in islice(_rows(server), most + 1)) <= most
+
+
 def end_user(server: str, name: str) -> str:
     """The subject of the end user whom ``server`` knows as ``name``."""
     return f"end:{server}/{spelled_name(name)}"
+
+
+def called(server: str, name: str) -> Iterator[str]:
+    """Everybody whom ``name`` can mean: an end user of the server, and an account of the gateway."""
+    yield end_user(server, name)
+    try:
+        yield f"user:{normal_email(name)}"
+    except ValueError:
+        return
 
 
 def _rows(server: Server) -> Iterator[tuple[str, ...]]:
@@ -66,7 +81,7 @@ def _members(server: Server) -> Iterator[str]:
     users = server.restrictions.users
     if users is not None and users.allow:
         for name in users.names:
-            yield from _called(server.id, name)
+            yield from called(server.id, name)
         return
     yield server.owner
     yield f"end:{server.id}/*"
@@ -74,20 +89,11 @@ def _members(server: Server) -> Iterator[str]:
         yield "user:*"
 
 
-def _called(server: str, name: str) -> Iterator[str]:
-    """Everybody whom ``name`` can mean: an end user of the server, and an account of the gateway."""
-    yield end_user(server, name)
-    try:
-        yield f"user:{normal_email(name)}"
-    except ValueError:
-        return
-
-
 def _denials(server: Server) -> Iterator[tuple[str, ...]]:
     found = server.restrictions
     if found.users is not None and not found.users.allow:
         for name in found.users.names:
-            for subject in _called(server.id, name):
+            for subject in called(server.id, name):
                 yield subject, "*", "*", "*", "", "deny"
     if found.connectors is not None and not found.connectors.allow:
         for when in _connectors(found.connectors.names):

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from gateway.errors import Unknown
 from gateway.mcp.terms import Request
-from gateway.policy.terms import Subject
+from gateway.policy.terms import MAIN, Subject
 from gateway.sessions.session import Session
 from gateway.sessions.streams import Stream
 
@@ -56,8 +56,15 @@ class Sessions:
             or (domain is not None and session.domain != domain)
         ):
             raise Unknown("Invalid or missing session ID", code=-32000, status=404)
+        if subject is not None and _renews(subject, session.subject):
+            session.subject = subject
         session.used_at = now
         return session
+
+    def domain_of(self, id: str) -> str:
+        """On which server the session ``id`` is; ``main`` where there is none."""
+        session = self._sessions.get(id)
+        return MAIN if session is None else session.domain
 
     def end(self, session: Session) -> None:
         if self._sessions.pop(session.id, None) is not None:
@@ -118,20 +125,21 @@ class Sessions:
 
     def end_where(
         self,
-        invalid: Callable[[Subject], bool],
+        invalid: Callable[[Subject, str], bool],
         *,
         spared: "Callable[[asyncio.Task[object]], bool]" = lambda _: False,
     ) -> None:
-        """End every session and stream of a subject whose credential no longer counts. A session in which a task runs
-        that is ``spared`` still hears the end of it; it is to be looked at again.
+        """End every session and stream of a subject whose credential no longer counts on its server (``invalid`` is
+        asked about both). A session in which a task runs that is ``spared`` still hears the end of it; it is to be
+        looked at again.
         """
         kept: set[Stream | None] = set()
-        for session in [each for each in self._sessions.values() if invalid(each.subject)]:
+        for session in [each for each in self._sessions.values() if invalid(each.subject, each.domain)]:
             if session.stop(spared):
                 kept.add(session.stream)
             else:
                 self.end(session)
-        for stream in [each for each in self._streams if each not in kept and invalid(each.subject)]:
+        for stream in [each for each in self._streams if each not in kept and invalid(each.subject, each.domain)]:
             self.detach(stream)
 
     def expire(self, now: int) -> None:
@@ -166,9 +174,16 @@ class Sessions:
         What waits in a stream is still delivered.
         """
         running = {task for each in self._sessions.values() for task in each.running.values()}
-        self.end_where(lambda _: True)
+        self.end_where(lambda *_: True)
         if running:
             await asyncio.wait(running, timeout=within)
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+
+def _renews(subject: Subject, former: Subject) -> bool:
+    """Whether ``subject`` is proven by a newer token than ``former``, of the same issuer and beside the same key."""
+    if subject.expires_at is None or former.expires_at is None or subject.expires_at <= former.expires_at:
+        return False
+    return (subject.credential, subject.rests_on) == (former.credential, former.rests_on)

@@ -11,6 +11,7 @@ from gateway.settings.terms import (
     ConnectorSettings,
     HandlerSettings,
     HttpSettings,
+    LimitSettings,
     MailSettings,
     MasterSecret,
     Mode,
@@ -22,6 +23,7 @@ from gateway.settings.terms import (
     SettingsError,
     StoreSettings,
     Tools,
+    Unsure,
 )
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "ConnectorSettings",
     "HandlerSettings",
     "HttpSettings",
+    "LimitSettings",
     "MailSettings",
     "MasterSecret",
     "Mode",
@@ -42,5 +45,6 @@ __all__ = [
     "SettingsError",
     "StoreSettings",
     "Tools",
+    "Unsure",
     "load",
 ]

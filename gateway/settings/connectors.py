@@ -64,7 +64,7 @@ def _connector(id: str, table: Table, references: References) -> ConnectorSettin
         tools=table.choice("tools", Tools, Tools.DIRECT),
         client_id=table.parsed("client_id", _open, ""),
         client_secret=_secret(table, "client_secret", references),
-        scopes=table.texts("scopes", _scope) if table.has("scopes") else None,
+        scopes=table.texts("scopes", scope_name) if table.has("scopes") else None,
         inputs=_inputs(table.table("inputs")),
         credential=_credential(table, references),
         at=_relocations(table.table("at")),
@@ -73,7 +73,7 @@ def _connector(id: str, table: Table, references: References) -> ConnectorSettin
     if settings.client_secret is not None and not settings.client_id:
         table.problem("`client_secret` needs `client_id`", "client_secret")
     for beginning, instead in settings.at.items():
-        if not _reachable(urlsplit(instead), settings.private_hosts):
+        if not reachable(instead, settings.private_hosts):
             sentence = f"`{instead}` is plain http, which is for hosts that `private_hosts` lists"
             table.problem(f"{sentence}; use https", "at", beginning)
     table.close()
@@ -104,7 +104,7 @@ def _connections(top: Table, references: References, mode: Mode) -> ConnectionSe
     settings = ConnectionSettings(
         binding=table.choice("binding", Binding, Binding.SESSION),
         redirects=table.texts("redirects", lambda text: _redirect(text, mode)),
-        webhook=table.parsed("webhook", _web, ""),
+        webhook=table.parsed("webhook", web_url, ""),
         webhook_secret=_secret(table, "webhook_secret", references),
         webhook_private_hosts=table.texts("webhook_private_hosts", private_host),
         oidc=_oidc(sign_in.table("oidc"), references) if sign_in.has("oidc") else None,
@@ -124,13 +124,13 @@ def _check_webhook(table: Table, settings: ConnectionSettings) -> None:
         table.problem("`webhook` and `webhook_secret` go together: what is sent is signed", "webhook")
     if secret is not None and len(secret.reveal()) < LEAST_WEBHOOK_SECRET:
         table.problem(f"`webhook_secret` is shorter than {LEAST_WEBHOOK_SECRET} characters", "webhook_secret")
-    if not _reachable(urlsplit(settings.webhook), settings.webhook_private_hosts):
+    if not reachable(settings.webhook, settings.webhook_private_hosts):
         table.problem("`webhook` is plain http, which is for hosts that `webhook_private_hosts` lists", "webhook")
 
 
 def _oidc(table: Table, references: References) -> OidcSettings:
     settings = OidcSettings(
-        issuer=table.parsed("issuer", _issuer, ""),
+        issuer=table.parsed("issuer", issuer_url, ""),
         client_id=table.parsed("client_id", _open, ""),
         client_secret=_secret(table, "client_secret", references),
         name=table.text("name", most=64),
@@ -165,7 +165,7 @@ def _definition(text: str) -> str:
     return text
 
 
-def _scope(text: str) -> str:
+def scope_name(text: str) -> str:
     if _SCOPE.fullmatch(text) is None:
         raise ValueError(f"`{text}` is not a scope; write each as a text of its own")
     return text
@@ -193,7 +193,7 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def _web(text: str) -> str:
+def web_url(text: str) -> str:
     _split(text)
     if looks_secret(text):
         raise ValueError("carries a secret")
@@ -203,10 +203,10 @@ def _web(text: str) -> str:
 def _beginning(text: str) -> str:
     if _split(text).query:
         raise ValueError(f"`{text}` is not the beginning of URLs: it has a query")
-    return _web(text)
+    return web_url(text)
 
 
-def _issuer(text: str) -> str:
+def issuer_url(text: str) -> str:
     """OpenID Connect Discovery 1.0 §2: https, no query; plain http for a provider on this machine."""
     parts = _split(text)
     if parts.query or (parts.scheme == "http" and not is_loopback(parts.hostname or "")):
@@ -230,9 +230,9 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else addresses.reach(address) is addresses.Reach.LOOPBACK
 
 
-def _reachable(parts: SplitResult, listed: tuple[str, ...]) -> bool:
+def reachable(url: str, listed: tuple[str, ...]) -> bool:
     """Whether a request may go there as far as plain http is concerned, which is for listed hosts only."""
-    allow = addresses.parse(listed)
+    parts, allow = urlsplit(url), addresses.parse(listed)
     if parts.scheme != "http" or isinstance(allow, list):
         return True
     return allow.lists(parts.hostname or "", parts.port or 80)

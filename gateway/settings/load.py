@@ -20,6 +20,8 @@ from gateway.identity import normal_email
 from gateway.policy.signature import TrustedKey, read_public
 from gateway.policy.terms import Place, Problem
 from gateway.settings.connectors import read_connectors
+from gateway.settings.issuers import read_issuers
+from gateway.settings.limits import read_address_limits
 from gateway.settings.mail import read_mail
 from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
 from gateway.settings.tools import omitted, read_tools
@@ -105,6 +107,8 @@ class _Loading:
             definition_folders=connecting.folders,
             connections=connecting.connections,
             mail=read_mail(top, self.references, mode),
+            issuers=read_issuers(top),
+            limits=read_address_limits(top),
             http=made.http,
             handlers=made.handlers,
             named_secrets=made.secrets,

@@ -102,6 +102,43 @@ class OidcSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """An issuer whose signed tokens prove accounts, and groups under ``name``. Keys are those of ``jwks_url``, or
+    (``""``) of where the issuer's metadata says. ``audiences`` (``()``: our own URLs) are who its tokens are meant for;
+    ``algorithms`` is how alone they are signed. ``scopes`` a token needs, all of them. With ``create_users`` an account
+    is made for who has none, without any role.
+    """
+
+    name: str
+    issuer: str
+    jwks_url: str = ""
+    audiences: frozenset[str] = frozenset()
+    algorithms: tuple[str, ...] = ("RS256",)
+    email_claim: str = "email"
+    verified_claim: str = "email_verified"
+    groups_claim: str = "groups"
+    scopes: tuple[str, ...] = ()
+    create_users: bool = False
+    private_hosts: tuple[str, ...] = ()
+
+
+class Unsure(StrEnum):
+    """What becomes of calls while it is unknown how often was called elsewhere."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How many ``failures`` to prove who it is, and ``visits`` without proving it, one address has a minute."""
+
+    failures: int = 20
+    visits: int = 60
+    unsure: Unsure = Unsure.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
 class MailSettings:
     """Where mails are handed in (SMTP); ``user`` is ``""`` where no sign-in is asked for. ``send_keys``: whether the
     mail that tells somebody of his API key holds it.
@@ -220,6 +257,8 @@ class Settings:
     handlers: HandlerSettings = field(default_factory=HandlerSettings)
     named_secrets: tuple[NamedSecret, ...] = ()
     log_new_keys: bool = False
+    issuers: tuple[IssuerSettings, ...] = ()
+    limits: LimitSettings = field(default_factory=LimitSettings)
     notes: tuple[str, ...] = ()
     """What the operator should hear at start, one sentence each."""
 

@@ -15,9 +15,10 @@ from gateway.errors import Refusal, Unauthenticated, Unavailable
 from gateway.identity import Identities, KeyRing, normal_email
 from gateway.mail import NotMailed
 from gateway.manage.sign_ins import find_sign_in, mail_code, sign_in, sign_out, sweep, take_code
+from gateway.pipeline.arriving import by_key
 from gateway.pipeline.buckets import Buckets
 from gateway.policy.limits import Limit
-from gateway.policy.terms import Subject
+from gateway.policy.terms import MAIN, Subject
 from gateway.signing_in.mail import PostCode
 from gateway.signing_in.openid import Leaving, NotSignedIn, OpenIdSignIn
 from gateway.snapshot import Snapshot
@@ -108,11 +109,11 @@ class Desk:
             return None
 
     async def by_key(self, key: str, *, address: str, former: str) -> SignedIn:
-        """Whom an API key proves. ``address`` is the client's, ``former`` the cookie that is replaced. Raises
-        ``Unauthenticated``, ``Limited``.
+        """Whom an API key proves, which has to count on the main server. ``address`` is the client's, ``former`` the
+        cookie that is replaced. Raises ``Unauthenticated``, ``Limited``.
         """
         self._count(address)
-        subject = self._identities().authenticate(key.strip(), self._now())
+        subject = by_key(self._confirmed(), MAIN, key.strip(), self._now())
         return await self._sign_in(subject.name, how="key", key=subject.credential, former=former)
 
     async def ask_code(self, email: str, *, address: str) -> Secret:
@@ -190,10 +191,13 @@ class Desk:
         return SignedIn(subject, cookie)
 
     def _identities(self) -> Identities:
+        return self._confirmed().identities
+
+    def _confirmed(self) -> Snapshot:
         snapshot = self._follower.current
         if snapshot.stale(self._now(), self._stale_after_ms):
             raise Unavailable("who has an account cannot be confirmed now; try again later")
-        return snapshot.identities
+        return snapshot
 
     def _provided(self) -> OpenIdSignIn:
         if self._openid is None:

@@ -23,7 +23,7 @@ from connectors.oauth.legs import Legs
 from connectors.oauth.openid import NotProven, OpenId, OpenIdProvider
 from connectors.oauth.terms import Client, Failure, OAuthFailed, Tokens
 from gateway.errors import Refusal, UpstreamFailed
-from gateway.identity import normal_email
+from gateway.identity import vouched_email
 from gateway.sealing import Seal
 from gateway.settings.terms import OidcSettings
 
@@ -122,7 +122,7 @@ class OpenIdSignIn:
             found = await self._openid.whose(
                 tokens.kept.get(_KEPT, ""), tokens.access, client_id=self._settings.client_id, nonce=attempt.nonce
             )
-            return Returned(_account(found.email), attempt.next)
+            return Returned(vouched_email(found.email), attempt.next)
         except NotProven as no:
             raise NotSignedIn(f"{self.name} did not prove who you are: {no}; ask the operator") from None
         except ValueError:
@@ -175,16 +175,6 @@ class OpenIdSignIn:
         if self._client.secret is None:
             return ClientAuth.NONE
         return ClientAuth.POST if provider.posts_secret else ClientAuth.BASIC_RFC6749
-
-
-def _account(email: str) -> str:
-    """The account that an address names. Raises ``ValueError``, also for one whose letters only look like its: a
-    Kelvin sign is no `k` to who verified the address, but becomes one where letters are folded.
-    """
-    id = normal_email(email)
-    if id.isascii() and not email.isascii():
-        raise ValueError("the address has letters that stand for others")
-    return id
 
 
 def _hosts(provider: OpenIdProvider) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from gateway.records import (
     Connected,
     CustomPrompt,
     CustomTool,
+    EndUser,
     Flow,
     Grant,
     MailedCode,
@@ -25,6 +26,7 @@ from gateway.records import (
     Server,
     ShadowHead,
     SignIn,
+    Tally,
     User,
 )
 
@@ -161,10 +163,12 @@ class Store(Protocol):
     tools: Records[CustomTool]
     prompts: Records[CustomPrompt]
     servers: Records[Server]
+    end_users: Records[EndUser]
     flows: Records[Flow]
     sign_ins: Records[SignIn]
     mailed_codes: Records[MailedCode]
     registrations: Records[Registration]
+    tallies: Records[Tally]
     bundles: Bundles
     audit: AuditTrail
 

@@ -16,6 +16,7 @@ from gateway.records import (
     Connected,
     CustomPrompt,
     CustomTool,
+    EndUser,
     Flow,
     Grant,
     MailedCode,
@@ -25,6 +26,7 @@ from gateway.records import (
     Server,
     ShadowHead,
     SignIn,
+    Tally,
     User,
 )
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
@@ -39,10 +41,12 @@ R = TypeVar(
     CustomTool,
     CustomPrompt,
     Server,
+    EndUser,
     Flow,
     SignIn,
     MailedCode,
     Registration,
+    Tally,
 )
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -71,6 +75,7 @@ class Text(Generic[S]):
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
 TOOLS, PROMPTS, SERVERS = "tools", "prompts", "servers"
+END_USERS, TALLIES = "end_users", "tallies"
 FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
@@ -81,10 +86,12 @@ TEXTS: dict[str, Text[Any]] = {
     TOOLS: Text(CustomTool),
     PROMPTS: Text(CustomPrompt),
     SERVERS: Text(Server),
+    END_USERS: Text(EndUser),
     FLOWS: Text(Flow),
     SIGN_INS: Text(SignIn),
     MAILED_CODES: Text(MailedCode),
     REGISTRATIONS: Text(Registration),
+    TALLIES: Text(Tally),
 }
 FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS, SERVERS)
 """What every process holds in memory; the others are read when they are needed."""

@@ -19,6 +19,7 @@ from gateway.records import (
     Connected,
     CustomPrompt,
     CustomTool,
+    EndUser,
     Flow,
     Grant,
     MailedCode,
@@ -26,12 +27,14 @@ from gateway.records import (
     Registration,
     Server,
     SignIn,
+    Tally,
     User,
 )
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
 from gateway.store.kinds import (
     CONNECTIONS,
+    END_USERS,
     FLOWS,
     GRANTS,
     KEYS,
@@ -41,6 +44,7 @@ from gateway.store.kinds import (
     REGISTRATIONS,
     SERVERS,
     SIGN_INS,
+    TALLIES,
     TEXTS,
     TOOLS,
     USERS,
@@ -84,10 +88,12 @@ class MongoStore:
         self.tools: Records[CustomTool] = _Records(self._wire, self._tickets, TOOLS, now_ms)
         self.prompts: Records[CustomPrompt] = _Records(self._wire, self._tickets, PROMPTS, now_ms)
         self.servers: Records[Server] = _Records(self._wire, self._tickets, SERVERS, now_ms)
+        self.end_users: Records[EndUser] = _Records(self._wire, self._tickets, END_USERS, now_ms)
         self.flows: Records[Flow] = _Records(self._wire, self._tickets, FLOWS, now_ms)
         self.sign_ins: Records[SignIn] = _Records(self._wire, self._tickets, SIGN_INS, now_ms)
         self.mailed_codes: Records[MailedCode] = _Records(self._wire, self._tickets, MAILED_CODES, now_ms)
         self.registrations: Records[Registration] = _Records(self._wire, self._tickets, REGISTRATIONS, now_ms)
+        self.tallies: Records[Tally] = _Records(self._wire, self._tickets, TALLIES, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)

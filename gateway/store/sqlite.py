@@ -20,6 +20,7 @@ from gateway.records import (
     Connected,
     CustomPrompt,
     CustomTool,
+    EndUser,
     Flow,
     Grant,
     MailedCode,
@@ -29,6 +30,7 @@ from gateway.records import (
     Server,
     ShadowHead,
     SignIn,
+    Tally,
     User,
 )
 from gateway.store.base import (
@@ -44,6 +46,7 @@ from gateway.store.base import (
 )
 from gateway.store.kinds import (
     CONNECTIONS,
+    END_USERS,
     ENTRY,
     FLOWS,
     GRANTS,
@@ -56,6 +59,7 @@ from gateway.store.kinds import (
     SERVERS,
     SHADOW,
     SIGN_INS,
+    TALLIES,
     TEXTS,
     TOOLS,
     USERS,
@@ -109,10 +113,12 @@ class SqliteStore:
         self.tools: Records[CustomTool] = _Records(self, TOOLS)
         self.prompts: Records[CustomPrompt] = _Records(self, PROMPTS)
         self.servers: Records[Server] = _Records(self, SERVERS)
+        self.end_users: Records[EndUser] = _Records(self, END_USERS)
         self.flows: Records[Flow] = _Records(self, FLOWS)
         self.sign_ins: Records[SignIn] = _Records(self, SIGN_INS)
         self.mailed_codes: Records[MailedCode] = _Records(self, MAILED_CODES)
         self.registrations: Records[Registration] = _Records(self, REGISTRATIONS)
+        self.tallies: Records[Tally] = _Records(self, TALLIES)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
 

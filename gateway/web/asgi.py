@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -18,11 +18,14 @@ Header: TypeAlias = tuple[bytes, bytes]
 JSON: Final[Header] = (b"content-type", b"application/json")
 STREAM: Final[tuple[Header, ...]] = (
     (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"referrer-policy", b"no-referrer"),
     (b"x-accel-buffering", b"no"),
 )
 CLOSE: Final[Header] = (b"connection", b"close")
-NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+PRIVATE: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer"))
+"""Of an answer that nobody keeps, and whose URL is told nobody: it may hold a token."""
+
 LEAVE_BYTES: Final = 65_536
 LEAVE_S: Final = 1.0
 BODY_S: Final = 60.0
@@ -42,13 +45,13 @@ class CutOff(Refusal):
 @dataclass
 class Incoming:
     """One HTTP request of the data plane. ``address`` is the client's, after trusted proxies; ``whole`` tells
-    whether its body has been read to the end.
+    whether its body has been read to the end. Its ``path`` may be read by anybody: it holds no token.
     """
 
     method: str
     path: str
-    query: bytes
-    raw_headers: tuple[Header, ...]
+    query: bytes = field(repr=False)
+    raw_headers: tuple[Header, ...] = field(repr=False)
     address: str
     receive: Receive
     whole: bool = False

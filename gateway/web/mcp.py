@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from gateway.errors import Malformed, Refusal, Unknown
-from gateway.identity import offered
+from gateway.errors import Malformed, Refusal
 from gateway.mcp import calls, jsonrpc
 from gateway.mcp.terms import MODERN_VERSIONS, Call, Era, Message, Params, Request, Response, Step
-from gateway.pipeline import Arrival, Origin, Pipeline
+from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.answering import accept, respond
-from gateway.web.asgi import Gone, Header, Incoming, Send, answer, end_tasks
+from gateway.web.arrivals import arrival_of
+from gateway.web.asgi import PRIVATE, Gone, Header, Incoming, Send, answer, end_tasks
 from gateway.web.callers import Listener, declared
 from gateway.web.demands import check_media_types, check_stream, demand_policy, judged_by
 from gateway.web.listening import acknowledge, asked_by, farewell, subscribed_by
 from gateway.web.refusals import NotAllowed, retry_header, write_refusal
-from gateway.web.replies import KEEPALIVE, Reply, pour, priming
+from gateway.web.replies import KEEPALIVE, Reply, beside, pour, priming
 
 BATCHES: Final = "2025-03-26"
 """The one revision that knows JSON-RPC batches over this transport."""
@@ -39,22 +39,21 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Serves one request for a domain. ``serves`` tells whether a domain exists; ``now`` is ms since the epoch."""
+    """Serves one request for a domain. ``now`` is ms since the epoch."""
 
     pipeline: Pipeline
     sessions: Sessions
     rules: Rules
-    serves: Callable[[str], bool]
     now: Callable[[], int]
 
-    async def __call__(self, incoming: Incoming, domain: str, send: Send, token: str | None = None) -> None:
-        """Serve one request; ``token`` is what a token URL holds."""
+    async def __call__(self, incoming: Incoming, domain: str | None, send: Send, token: str | None = None) -> None:
+        """Serve one request; ``domain`` is the server that its URL names, ``token`` what a token URL holds."""
         exchange = _Exchange(self, incoming, domain, send, token)
         try:
             await exchange.run()
         except Refusal as refusal:
-            await self.pipeline.refuse(refusal, exchange.origin, domain=domain, subject=exchange.subject)
-            await write_refusal(incoming, send, refusal, domain=domain, request_id=exchange.request_id)
+            await self.pipeline.refuse(refusal, exchange.origin, domain=exchange.domain, subject=exchange.subject)
+            await write_refusal(incoming, send, refusal, domain=exchange.domain, request_id=exchange.request_id)
         except Gone:
             return
 
@@ -62,10 +61,13 @@ class Endpoint:
 class _Exchange:
     """One request on its way; holds what is known of it so far."""
 
-    def __init__(self, endpoint: Endpoint, incoming: Incoming, domain: str, send: Send, token: str | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, incoming: Incoming, domain: str | None, send: Send, token: str | None
+    ) -> None:
         self.at = endpoint
         self.incoming = incoming
-        self.domain = domain
+        self.named = domain
+        self.domain = domain or MAIN
         self.send = send
         self.token = token
         self.subject: Subject | None = None
@@ -84,8 +86,6 @@ class _Exchange:
         subject = self.subject = await self._arrive()
         self._refuse_doubled()
         await demand_policy(self.at.pipeline, self.incoming)
-        if not self.at.serves(self.domain):
-            raise Unknown("there is no such server", code=-32600, status=404)
         if method == "POST":
             await self._post(subject)
         else:
@@ -103,8 +103,16 @@ class _Exchange:
             raise Malformed("an Mcp- header comes twice; send it once", code=calls.HEADER_MISMATCH)
 
     async def _arrive(self) -> Subject:
-        key = offered(self.incoming.raw_headers, self.incoming.query, accept_query=self.at.rules.accept_query_key)
-        return await self.at.pipeline.arrive(Arrival(key, self.domain, self.token))
+        arrival = arrival_of(
+            self.incoming.raw_headers,
+            self.incoming.query,
+            accept_query=self.at.rules.accept_query_key,
+            domain=self.named,
+            token=self.token,
+            address=self.incoming.address,
+        )
+        self.domain = arrival.domain
+        return await self.at.pipeline.arrive(arrival)
 
     # -- POST
 
@@ -169,7 +177,7 @@ class _Exchange:
 
         return Reply(
             self.send,
-            lambda: judged_by(judged()),
+            lambda: (*judged_by(judged()), *beside(self.origin.aside)),
             stream=stream,
             primed=session is not None and session.primed,
             gone=self.incoming.gone if watched else None,
@@ -304,7 +312,7 @@ class _Exchange:
 
     async def _delete(self, session: Session) -> None:
         self.at.sessions.end(session)
-        await answer(self.send, 200, headers=())
+        await answer(self.send, 200, headers=PRIVATE)
 
 
 def _only(versions: set[str]) -> str:

@@ -2,15 +2,30 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from quart import Blueprint, Quart, Response, jsonify
+from quart import Blueprint, Quart, Request, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
+
+from gateway.web.api.envelope import FAULT, problem
 
 Routes: TypeAlias = Blueprint
 """Pages or routes of one kind, as others hand them in."""
 
-MOST_BODY: Final = 1024 * 1024
+MOST_BODY: Final = 10 * 1024 * 1024
+MOST_FORM: Final = 1024 * 1024
+"""In bytes. What browsers send to pages is small, and may come from anybody."""
+
+API: Final = ("/api/", "/tools/", "/connectors/", "/users/")
+CODES_OF: Final = {404: "NOT_FOUND", 405: "INVALID_REQUEST", 413: "INVALID_REQUEST"}
+
+
+class Bounded(Request):
+    """A request whose body may be as large as its kind of path allows."""
+
+    def __init__(self, method: str, scheme: str, path: str, *parts: Any, **more: Any) -> None:
+        most = MOST_BODY if path.startswith(API) else MOST_FORM
+        super().__init__(method, scheme, path, *parts, **{**more, "max_content_length": most})
 
 
 class Ready(Protocol):
@@ -27,7 +42,7 @@ class Ready(Protocol):
 def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
     """The Quart app for everything but the data plane; an error is JSON where a blueprint does not say otherwise."""
     app = Quart("gateway.web", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
+    app.request_class = Bounded
     for each in blueprints:
         app.register_blueprint(each)
 
@@ -46,12 +61,25 @@ def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
         return jsonify(status="ok")
 
     @app.errorhandler(HTTPException)
-    async def refused(error: HTTPException) -> tuple[Response, int]:
-        return jsonify(error=error.name), error.code or 500
+    async def refused(error: HTTPException) -> Response:
+        response = _told(error.code or 500, error.name)
+        allowed = dict(error.get_headers()).get("Allow")
+        if allowed is not None:
+            response.headers["allow"] = allowed
+        return response
 
     @app.errorhandler(Exception)
-    async def failed(error: Exception) -> tuple[Response, int]:
+    async def failed(error: Exception) -> Response:
         app.logger.error("a page ended in a fault", exc_info=error)
-        return jsonify(error="Internal error"), 500
+        return _told(500, "Internal error")
 
     return app
+
+
+def _told(status: int, name: str) -> Response:
+    """What went wrong before any route or page answered: for programs in the envelope of the management API."""
+    if request.path.startswith(API):
+        return problem(CODES_OF.get(status, FAULT[0]), status, name)
+    response = jsonify(error=name)
+    response.status_code = status
+    return response

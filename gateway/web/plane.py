@@ -10,20 +10,27 @@ from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gateway.errors import Fault, Malformed, Refusal, Unknown
 from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN
+from gateway.web.arrivals import place_of, redacted
 from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send, show
 from gateway.web.hosts import Hosts, client_address
 from gateway.web.mcp import Endpoint
+from gateway.web.protected import Protected
 from gateway.web.refusals import write_refusal
 from gateway.web.sse import SseEndpoint
+
+Place: TypeAlias = tuple[str, str | None, str | None]
 
 ROOTS: Final = ("mcp", "sse", "messages")
 UNREAD_S: Final = 60.0
 """How long a client may leave a part of its answer unread before we give up on it."""
+
+OPEN: Final = Protected("", "", ())
+"""Where no issuer gives tokens for us."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ class Plane:
     trusted_proxies: Sequence[IPv4Network | IPv6Network]
     pipeline: Pipeline
     unread: float = UNREAD_S
+    protected: Protected = OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -47,9 +55,13 @@ class Plane:
         if scope["type"] != "http":
             await self.pages(scope, receive, send)
             return
-        incoming, watched = self._incoming(scope, receive), _Watched(send, self.unread)
+        place = place_of(scope["path"])
+        incoming = self._incoming(scope, receive)
+        if place[0] in ROOTS:
+            _hide(scope, incoming.path)
+        watched = _Watched(self.protected.challenging(send, incoming.path), self.unread)
         try:
-            await self._admit(incoming, scope, watched)
+            await self._admit(incoming, scope, place, watched)
         except Gone:
             return
         except Refusal as refusal:
@@ -59,36 +71,36 @@ class Plane:
             if not watched.yes:
                 await self._refuse(incoming, watched, Fault("internal error"))
 
-    async def _admit(self, incoming: Incoming, scope: Scope, send: Send) -> None:
+    async def _admit(self, incoming: Incoming, scope: Scope, place: Place, send: Send) -> None:
         self.hosts.check(incoming.raw_headers)
         if incoming.two_lengths:
             raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
-        root, domain, token = _place(incoming.path)
+        root, domain, token = place
         if root not in ROOTS:
             await show(self.pages, {**scope, "client": (incoming.address, 0)}, incoming, send)
-        elif (token is not None and (root != "mcp" or "/" in token)) or (root == "messages" and domain != MAIN):
+        elif "/" in (token or "") or (root == "messages" and domain is not None):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":
             await self.mcp(incoming, domain, send, token)
         elif root == "sse":
-            await self.sse.stream(incoming, domain, send)
+            await self.sse.stream(incoming, domain, send, token)
         else:
             await self.sse.message(incoming, send)
 
     async def _refuse(self, incoming: Incoming, send: Send, refusal: Refusal) -> None:
-        root, *_ = _place(incoming.path)
+        root, domain, _ = place_of(incoming.path)
         transport = root if root in ROOTS else "http"
         client = incoming.headers.get("user-agent", "")[:200]
         await self.pipeline.refuse(refusal, Origin(incoming.address, transport, client), domain=MAIN)
         with suppress(Gone):
-            await write_refusal(incoming, send, refusal, domain=MAIN)
+            await write_refusal(incoming, send, refusal, domain=domain or MAIN if root == "mcp" else MAIN)
 
     def _incoming(self, scope: Scope, receive: Receive) -> Incoming:
         headers = tuple(scope["headers"])
         peer = scope["client"][0] if scope.get("client") else ""
         return Incoming(
             method=scope["method"],
-            path=scope["path"],
+            path=redacted(scope["path"]) if place_of(scope["path"])[0] in ROOTS else scope["path"],
             query=scope.get("query_string", b""),
             raw_headers=headers,
             address=client_address(peer, headers, self.trusted_proxies),
@@ -96,11 +108,9 @@ class Plane:
         )
 
 
-def _place(path: str) -> tuple[str, str, str | None]:
-    """The first segment of a path, the domain that the next one names, and what else there is: a token."""
-    root, _, rest = path.removeprefix("/").partition("/")
-    domain, slash, token = rest.partition("/")
-    return root, domain or MAIN, token if slash else None
+def _hide(scope: Scope, path: str) -> None:
+    """Let whoever writes of this request afterwards (the access log of a web server) find neither token nor key."""
+    scope.update(path=path, raw_path=path.encode(), query_string=b"")
 
 
 class _Watched:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import Final, Self
 
 from gateway.mcp import events
 from gateway.mcp.jsonrpc import encode
 from gateway.mcp.terms import Message, Notification
+from gateway.pipeline import Aside
+from gateway.pipeline.buckets import Reading, seconds
 from gateway.sessions import Event, Stream, StreamClosed
-from gateway.web.asgi import JSON, NO_STORE, STREAM, Header, Incoming, Send, answer, end_tasks
+from gateway.web.asgi import JSON, PRIVATE, STREAM, Header, Incoming, Send, answer, end_tasks
 
 SILENCE_S: Final = 15.0
 """After this long without a word a running call becomes a stream, so that proxies keep it open."""
@@ -21,8 +24,28 @@ RETRY_MS: Final = 1_000
 
 KEEPALIVE: Final = b": keepalive\n\n"
 
+CACHED: Final = (b"x-cache-hit", b"true")
+
 Headers = Callable[[], Iterable[Header]]
 """The headers that are known when an answer begins."""
+
+
+def beside(aside: Aside) -> tuple[Header, ...]:
+    """The headers that tell what is said beside an answer."""
+    rate = () if aside.reading is None else rate_headers(aside.reading)
+    return (CACHED, *rate) if aside.cached else rate
+
+
+def rate_headers(reading: Reading) -> tuple[Header, ...]:
+    """How it stands with a limit (draft-ietf-httpapi-ratelimit-headers-10): after ``t`` seconds a call more passes."""
+    policy, name = _policy(reading.name, reading.limit.calls, seconds(reading.limit.window_ms))
+    return policy, (b"ratelimit", b"%b;r=%d;t=%d" % (name, reading.left, seconds(reading.frees_ms)))
+
+
+@lru_cache(maxsize=256)
+def _policy(name: str, calls: int, within_s: int) -> tuple[Header, bytes]:
+    quoted = f'"{name}"'.encode()
+    return (b"ratelimit-policy", b"%b;q=%d;w=%d" % (quoted, calls, within_s)), quoted
 
 
 class Reply:
@@ -73,7 +96,7 @@ class Reply:
         self._end()
         if self._stream is None or self._writer is None:
             content = (JSON,) if body else ()
-            await answer(self._send, status, body, (*content, NO_STORE, *self._headers(), *headers))
+            await answer(self._send, status, body, (*content, *PRIVATE, *self._headers(), *headers))
             return
         if body:
             self._stream.put(body)

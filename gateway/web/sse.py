@@ -10,14 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gateway.errors import Malformed, Refusal, Unauthenticated, Unknown
-from gateway.identity import INVALID, missing, offered
+from gateway.identity import INVALID, missing
 from gateway.mcp import calls, events, jsonrpc
 from gateway.mcp.terms import Call, Era, Message, Request
 from gateway.pipeline import Arrival, Origin, Pipeline
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.answering import accept, respond
-from gateway.web.asgi import Incoming, Send, answer
+from gateway.web.arrivals import arrival_of, by_header
+from gateway.web.asgi import PRIVATE, Incoming, Send, answer
 from gateway.web.demands import check_json, demand_policy
 from gateway.web.listening import subscribed_by
 from gateway.web.mcp import Rules
@@ -34,20 +35,21 @@ class SseEndpoint:
     pipeline: Pipeline
     sessions: Sessions
     rules: Rules
-    serves: Callable[[str], bool]
     now: Callable[[], int]
-    still_valid: Callable[[Subject], bool]
+    still_valid: Callable[[Subject, str], bool]
     _running: "set[asyncio.Task[None]]" = field(default_factory=set)
 
-    async def stream(self, incoming: Incoming, domain: str, send: Send) -> None:
-        """GET: open a session and keep its stream until either side ends it."""
-        subject: Subject | None = None
+    async def stream(self, incoming: Incoming, named: str | None, send: Send, token: str | None = None) -> None:
+        """GET: open a session and keep its stream until either side ends it. ``named`` is the server that the URL
+        names, ``token`` what a token URL holds.
+        """
+        domain, subject = named or MAIN, None
         try:
             if incoming.method != "GET":
                 raise NotAllowed("GET")
-            subject = await self.pipeline.arrive(Arrival(self._offered(incoming), domain))
-            if not self.serves(domain):
-                raise Unknown("there is no such server", code=-32600, status=404)
+            arrival = self._arrival(incoming, named, token)
+            domain = arrival.domain
+            subject = await self.pipeline.arrive(arrival)
             await self._open(incoming, domain, send, subject)
         except Refusal as refusal:
             await self.pipeline.refuse(refusal, self._origin(incoming), domain=domain, subject=subject)
@@ -55,7 +57,7 @@ class SseEndpoint:
 
     async def _open(self, incoming: Incoming, domain: str, send: Send, subject: Subject) -> None:
         session = self.sessions.open(subject, domain, "sse", self.now())
-        session.key_demanded = self._offered_by_header(incoming)
+        session.key_demanded = by_header(incoming.raw_headers)
         session.stream = stream = Stream(subject, domain, subscribed_by(session.subscribed))
         self.sessions.attach(stream)
         place = events.encode_event(f"/messages?sessionId={session.id}".encode(), event="endpoint")
@@ -72,7 +74,7 @@ class SseEndpoint:
         try:
             if incoming.method != "POST":
                 raise NotAllowed("POST")
-            session = self._session(incoming)
+            session = await self._session(incoming)
             check_json(incoming)
             await demand_policy(self.pipeline, incoming)
             message = jsonrpc.parse(await incoming.body(self.rules.max_body), values=jsonrpc.MAX_VALUES)
@@ -87,21 +89,22 @@ class SseEndpoint:
             session.stream.push(jsonrpc.error_response(request_id, refusal))
         else:
             self._start(call, session, self._origin(incoming))
-        await answer(send, 202, b"Accepted", headers=((b"content-type", b"text/plain"),))
+        await answer(send, 202, b"Accepted", headers=((b"content-type", b"text/plain"), *PRIVATE))
 
-    def _session(self, incoming: Incoming) -> Session:
+    async def _session(self, incoming: Incoming) -> Session:
         ids = incoming.asked("sessionId")
         if len(ids) != 1:
             raise Malformed(NO_SESSION, code=-32000)
-        key = self._offered(incoming)
-        subject = None if key is None else self.pipeline.identify(key)
+        arrival = self._arrival(incoming, self.sessions.domain_of(ids[0]))
+        brings = (arrival.key, arrival.end_user, arrival.acts_as) != (None, None, None)
+        subject = await self.pipeline.arrive(arrival) if brings else None
         try:
             session = self.sessions.find(ids[0], subject, transport="sse", now=self.now())
         except Unknown:
             raise Unknown(NO_SESSION, code=-32000, status=404) from None
         if subject is None and session.key_demanded:
             raise missing()
-        if not self.still_valid(session.subject):
+        if not self.still_valid(session.subject, session.domain):
             raise Unauthenticated(INVALID)
         return session
 
@@ -154,11 +157,15 @@ class SseEndpoint:
             session.opened(request.params, response.result)
         stream.push(response)
 
-    def _offered(self, incoming: Incoming) -> str | None:
-        return offered(incoming.raw_headers, incoming.query, accept_query=self.rules.accept_query_key)
-
-    def _offered_by_header(self, incoming: Incoming) -> bool:
-        return offered(incoming.raw_headers, b"", accept_query=False) is not None
+    def _arrival(self, incoming: Incoming, domain: str | None, token: str | None = None) -> Arrival:
+        return arrival_of(
+            incoming.raw_headers,
+            incoming.query,
+            accept_query=self.rules.accept_query_key,
+            domain=domain,
+            token=token,
+            address=incoming.address,
+        )
 
     def _origin(self, incoming: Incoming) -> Origin:
         return Origin(address=incoming.address, transport="sse", client=incoming.headers.get("user-agent", "")[:200])

@@ -8,9 +8,10 @@ import pytest
 from gateway.assembly.linked import Linker, still_permitted
 from gateway.identity import Identities
 from gateway.records import Flow, User
+from gateway.servers.known import Servers
 from gateway.snapshot import Snapshot
 from tests.builders import NOON, RING, policy
-from tests.connections.world import ALICE, PUBLIC, World
+from tests.connections.world import ALICE, PUBLIC, S1, World
 
 CONNECT = "p, user:*, main, self, *, connect, , allow\n"
 STALE_MS = 30_000
@@ -18,11 +19,12 @@ STALE_MS = 30_000
 
 def permitted(
     rows: str, *, owner: str = ALICE, by: str = ALICE, domain: str = "main", users=("alice@example.com",),
-    now: int = NOON,
+    now: int = NOON, offered=(),
 ) -> bool:  # fmt: skip
     identities = Identities.of(RING, [User(id=each) for each in users])
     flow = Flow(id="f", owner=owner, by=by, domain=domain, connector="acme", binding="session")
-    return still_permitted(Snapshot(identities, policy(rows), NOON), flow, now, STALE_MS)
+    servers = Servers({each.id: each for each in offered})
+    return still_permitted(Snapshot(identities, policy(rows), NOON, servers=servers), flow, now, STALE_MS)
 
 
 def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
@@ -31,7 +33,6 @@ def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
         "a condition was judged when the flow began"
     )
     assert permitted("p, user:*, main, system, acme, connect, , allow", owner="system")
-    assert permitted("p, end:s1/*, main, self, acme, connect, , allow", owner="end:s1/u", by="end:s1/u")
     assert permitted("p, user:*, hr, self, acme, connect, , allow", domain="hr"), "it was asked about on a server"
 
 
@@ -52,6 +53,37 @@ def test_what_was_decided_stands_as_long_as_nobody_took_it_back():
 )
 def test_what_was_taken_back_meanwhile_does_not_stand(rows, changed):
     assert not permitted(rows, **changed)
+
+
+END = {"owner": "end:s1/u", "by": "end:s1/u", "domain": "s1", "offered": (S1,)}
+ON_S1 = "p, end:s1/*, s1, self, *, connect, , allow\n"
+
+
+def test_what_an_end_user_connects_stands_as_long_as_he_and_who_offers_his_server_may():
+    assert permitted(CONNECT + ON_S1, **END)
+    assert permitted(CONNECT + ON_S1 + "p, *, s1, *, *, connect, tool.connector in ['zorg'], deny", **END)
+    assert permitted(CONNECT + ON_S1 + "p, *, *, *, *, connect, claims.mfa == 'no', deny", **END), (
+        "a condition was judged when the flow began"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed"),
+    [
+        (ON_S1, {}),
+        (CONNECT, {}),
+        (CONNECT + ON_S1, {"offered": ()}),
+        (CONNECT + ON_S1, {"users": ()}),
+        (CONNECT + ON_S1, {"domain": "main"}),
+        (CONNECT + ON_S1, {"owner": "end:s2/u", "by": "end:s2/u"}),
+        (CONNECT + ON_S1 + "p, user:alice@example.com, main, *, acme, connect, , deny", {}),
+        (CONNECT + ON_S1 + "p, *, s1, *, *, *, tool.connector in ['acme'], deny", {}),
+        (CONNECT + "p, end:s1/*, s1, self, *, connect, tool.connector in ['zorg'], allow", {}),
+        (CONNECT + "p, *, *, self, *, connect, , allow", {"offered": ()}),
+    ],
+)
+def test_what_an_end_user_connects_does_not_stand_without_one_of_them(rows, changed):
+    assert not permitted(rows, **{**END, **changed})
 
 
 @pytest.fixture
@@ -106,7 +138,7 @@ async def test_who_waits_for_the_operators_account_hears_of_its_end(linker):
 async def test_a_flow_that_waits_for_its_application_has_not_ended_and_is_waited_for_without_haste(linker):
     world, asks = linker
     back = world.means().settings.redirects[0]
-    link = await asks.link("end:s1/u", "acme", by="end:s1/u", back=back)
+    link = await asks.link("end:s1/u", "acme", by="end:s1/u", back=back, domain="s1")
     token = link.url.rpartition("/")[2]
     query = world.provider.agrees(await world.click(token, signed_in="", browser="his"), "ann")
     await world.back(query, signed_in="", browser="his")

@@ -15,6 +15,7 @@ from gateway.policy.terms import Access, Context, Tool
 from gateway.records import Stage
 from gateway.settings import Binding
 from gateway.web.api.connections import ConnectionsApi
+from gateway.web.api.routes import mounted
 from gateway.web.operations import Operations
 from tests.builders import NOON, Door, policy
 from tests.connections.world import BACK, CANARY, PUBLIC, World
@@ -66,7 +67,7 @@ class Api:
         for borrower in (BOB, MEL):
             self.door.person(borrower)
         app = Quart(__name__)
-        app.register_blueprint(ConnectionsApi(self.operations).blueprint())
+        app.register_blueprint(mounted(self.door.pipeline, ConnectionsApi(self.operations).routes()))
         self.client = app.test_client()
 
     async def __call__(self, method: str, path: str, who: str = ANN, **options) -> Asked:
@@ -93,7 +94,7 @@ def api(store):
 
 
 def code_of(asked: Asked) -> str:
-    assert set(asked.body) == {"error"}
+    assert set(asked.body) == {"error", "type", "title", "status", "detail"}
     assert set(asked.body["error"]) == {"code", "message", "details"}
     return asked.body["error"]["code"]
 

@@ -175,7 +175,7 @@ async def test_who_guesses_a_code_confirms_nothing():
 async def test_who_has_to_be_confirmed_needs_an_address_that_is_told_the_code():
     world = World()
     with pytest.raises(InvalidArguments, match="confirmed by the application"):
-        await world.linking.start("end:s1/u", "acme")
+        await world.linking.start("end:s1/u", "acme", domain="s1")
 
 
 async def test_a_browser_that_goes_away_does_not_leave_a_code_exchanged_and_nothing_kept():

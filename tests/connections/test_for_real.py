@@ -20,6 +20,7 @@ from gateway.connections.terms import FlowRefused, Redirect, Why
 from gateway.errors import NotConnected
 from gateway.follower import now_ms
 from gateway.records import Stage, Status
+from gateway.servers.known import server_of
 from gateway.settings import Binding
 from tests.connections.renewing_node import at_authority
 from tests.connections.world import ALICE, BACK, BOB, MALLORY, World
@@ -68,7 +69,7 @@ async def visited(act, url) -> list[tuple[str, str]]:
 
 
 async def begun(world, connector: str, *, owner: str = ALICE, browser: str = "alices", **options) -> tuple[str, str]:
-    started = await world.linking.start(owner, connector, **options)
+    started = await world.linking.start(owner, connector, domain=server_of(owner) or "main", **options)
     token = started.link.rpartition("/")[2]
     signed_in = owner if owner.startswith("user:") else ""
     gone = await world.linking.begin(token, signed_in=signed_in, browser=browser, inputs={})

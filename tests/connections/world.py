@@ -27,7 +27,8 @@ from gateway.connections.slips import Slips
 from gateway.connections.terms import Ended, FlowRefused, Redirect, Why
 from gateway.errors import NotConnected, Unknown, UpstreamFailed
 from gateway.identity import KeyRing
-from gateway.records import Connected
+from gateway.records import Connected, Server
+from gateway.servers.known import Servers, server_of
 from gateway.settings import Binding, ConnectionSettings
 from gateway.store.base import Conflict, NotFound
 from gateway.vault import LocalKeys, Vault
@@ -68,6 +69,7 @@ KEYED = Platform(
     Definition("keyed", "Keyed", Auth(AuthKind.API_KEY), _api("keyed.example"), inputs=KEY_INPUTS),
     inputs={"region": "eu"},
 )
+S1 = Server(id="s1", owner=ALICE, name="One", redirects=(BACK, f"{BACK}?tenant=1"))
 OPEN = Platform("open", Definition("open", "Open", Auth(AuthKind.NONE), _api("open.example")))
 
 
@@ -183,6 +185,7 @@ class World:
         default_factory=lambda: {each.id: each for each in (*map(oauth_platform, ("acme", "zorg")), KEYED, OPEN)}
     )
     known: Connections = field(default_factory=Connections)
+    servers: Servers = field(default_factory=lambda: Servers({S1.id: S1}))
 
     def __post_init__(self) -> None:
         self.linking = Linking(self.means())
@@ -199,6 +202,7 @@ class World:
                 legs=self.provider,
                 whose=self.provider.whose,
                 connections=lambda: self.known,
+                servers=lambda: self.servers,
                 several_users=lambda: self.several,
                 permits=lambda _: self.permitted,
                 told=self.told.append,
@@ -219,7 +223,8 @@ class World:
         self.known = Connections().changed(await self.store.connections.page(limit=1000))
 
     async def link(self, owner: str = ALICE, connector: str = "acme", **options: Any) -> tuple[Any, str]:
-        """A flow, and the token of its link."""
+        """A flow, and the token of its link; that of an end user is one of his server."""
+        options.setdefault("domain", server_of(owner) or "main")
         started = await self.linking.start(owner, connector, **options)
         return started.flow, started.link.removeprefix(f"{PUBLIC}/connect/")
 

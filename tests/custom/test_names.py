@@ -55,7 +55,7 @@ def test_a_name_that_could_be_taken_for_something_else_is_refused(name, said):
 
 
 def test_the_gateways_own_names_are_reserved_all_of_them():
-    assert len(BUILTINS) == 19
+    assert len(BUILTINS) == 23
     assert RESERVED == BUILTINS | META_NAMES
     assert all(name_problem(name) for name in RESERVED)
 

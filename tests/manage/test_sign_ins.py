@@ -136,9 +136,9 @@ async def test_what_has_ended_is_forgotten_and_nothing_else(store):
 # -- whom a sign-in proves
 
 
-def identities(*keys: tuple[str, int], user: int = 1) -> Identities:
+def identities(*keys: tuple[str, int], user: int = 1, reset: int = 0) -> Identities:
     made = [ApiKey(id=id, secret_id="a", user="ann@example.com", prefix="ost_", created_at=at) for id, at in keys]
-    return Identities.of(RING, [User(id="ann@example.com", created_at=user)], made)
+    return Identities.of(RING, [User(id="ann@example.com", created_at=user, reset_at=reset)], made)
 
 
 def signed(**changed) -> SignIn:
@@ -162,7 +162,8 @@ def test_a_sign_in_proves_its_subject_until_it_ends():
 
 
 def test_resetting_the_key_ends_every_sign_in_however_it_came_about():
-    assert not holds(identities(("k2", 11)), signed())
+    assert not holds(identities(("k2", 11), reset=11), signed())
+    assert holds(identities(("k2", 11), reset=10), signed())
     by_key = signed(how="key", key=credential("k1" * 10))
     assert holds(identities(("k1" * 10, 1)), by_key)
     assert not holds(identities(("k2" * 10, 11)), by_key)
@@ -176,7 +177,13 @@ def test_deleting_the_account_ends_it_and_a_later_one_of_that_address_inherits_n
 
 
 def test_a_leftover_key_of_an_earlier_account_keeps_no_sign_in_alive():
-    assert not holds(identities(("old", 1), ("new", 11), user=5), signed())
+    assert not holds(identities(("old", 1), ("new", 11), user=5, reset=11), signed())
+
+
+def test_a_sign_in_without_a_key_outlives_what_becomes_of_single_keys():
+    assert holds(identities(("first", 11)), signed())
+    assert holds(identities(("second", 12)), signed())
+    assert holds(identities(), signed())
 
 
 @given(st.sampled_from(["end:s/ann@example.com", "server:s", "ann@example.com", "user:", "system", ""]))

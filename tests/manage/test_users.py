@@ -195,6 +195,7 @@ async def test_of_two_nodes_that_start_at_once_one_makes_the_account(store):
 
         grants, keys, connections, flows = store.grants, store.keys, store.connections, store.flows
         tools, prompts, sign_ins, mailed_codes = store.tools, store.prompts, store.sign_ins, store.mailed_codes
+        servers, end_users = store.servers, store.end_users
 
         class Users:
             page = staticmethod(store.users.page)

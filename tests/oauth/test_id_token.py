@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from connectors.oauth.id_token import (
-    MOST_BYTES,
-    OLDEST_S,
-    SLACK_S,
-    Expected,
-    NotProven,
-    Proven,
-    proven,
-    read_keys,
-    signed_by_known,
-    told_of,
-)
+from connectors.oauth.id_token import OLDEST_S, SLACK_S, Expected, Proven, proven, signed_by_known, told_of
+from connectors.oauth.signed import MOST_BYTES, NotProven, read_keys
 
 ISSUER, CLIENT, NONCE, NOW = "https://login.example.com", "gateway", "n-0S6_WzA2Mj", 1_800_000_000
 EXPECTED = Expected(ISSUER, CLIENT, NONCE, NOW)

@@ -10,13 +10,14 @@ from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from msgspec import structs
 
 from gateway.connections.linking import Linking
 from gateway.connections.listing import Listing
 from gateway.connections.terms import Started
 from gateway.lending import Lending
-from gateway.policy.terms import MAIN
 from gateway.sealing import Seal
+from gateway.servers.known import Servers
 from gateway.sessions import Sessions
 from gateway.settings import ConnectionSettings
 from gateway.signing_in.desk import Desk
@@ -34,7 +35,7 @@ from gateway.web.pages.sign_in import SigningIn
 from gateway.web.plane import Plane
 from gateway.web.sse import SseEndpoint
 from tests.builders import RING, Door
-from tests.connections.world import World
+from tests.connections.world import S1, World
 from tests.upstreams.starting import free_port
 
 ANN, BEN = "ann@example.com", "ben@example.com"
@@ -61,6 +62,7 @@ class Site:
     def __post_init__(self) -> None:
         self.world.now = self.door.now
         settings = ConnectionSettings(self.world.binding, (self.back,))
+        self.world.servers = Servers({S1.id: structs.replace(S1, redirects=(self.back,))})
         self.linking = Linking(self.world.means(**{"public_url": self.url, "settings": settings, **self.means}))
         self.desk = Desk(
             self.store,
@@ -110,10 +112,10 @@ class Site:
     @property
     def plane(self) -> Plane:
         rules = Rules(accept_query_key=False, max_body=1_000_000, keepalive=30.0)
-        shared = (self.door.pipeline, Sessions(), rules, frozenset({MAIN}), lambda: self.door.now)
+        shared = (self.door.pipeline, Sessions(), rules, lambda: self.door.now)
         return Plane(
             mcp=Endpoint(*shared),
-            sse=SseEndpoint(*shared, lambda _: True),
+            sse=SseEndpoint(*shared, lambda *_: True),
             pages=self.app,  # type: ignore[arg-type]
             hosts=Hosts.of(bind=f"127.0.0.1:{self.port}", public_url=self.url),
             trusted_proxies=(),

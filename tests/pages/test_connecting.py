@@ -247,7 +247,7 @@ async def test_an_end_user_goes_back_to_the_application_with_a_code_that_it_conf
     site = await opens()
     person = await street.person()
     await Acme(site).stands_before(person)
-    started = await site.linking.start("end:s1/kim", "acme", back=site.back)
+    started = await site.linking.start("end:s1/kim", "acme", back=site.back, domain="s1")
     await person.opens(started.link)
     assert "kim" in await person.text
     assert "s1" not in await person.text
@@ -266,7 +266,7 @@ async def test_a_typed_key_of_an_end_user_leads_to_the_application_too(opens, st
     """The way out follows on a form, and browsers hold ``form-action`` against redirects to other sites there."""
     site = await opens()
     person = await street.person()
-    await person.opens((await site.linking.start("end:s1/kim", "keyed", back=site.back)).link)
+    await person.opens((await site.linking.start("end:s1/kim", "keyed", back=site.back, domain="s1")).link)
     await person.types("API key", "key-kim-x")
     await person.types("Site", "berlin")
     await person.presses("Connect")

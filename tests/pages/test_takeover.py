@@ -151,7 +151,7 @@ async def test_what_the_application_does_not_confirm_is_thrown_away(kept, street
     async with github(kept) as (site, known, legs):
         bob, mallory = await street.person(), await street.person()
 
-        sent = await site.linking.start("end:app/mallory", "github", back=site.back)
+        sent = await site.linking.start("end:s1/mallory", "github", back=site.back, domain="s1")
         await bob.opens(sent.link)
         assert "mallory" in await bob.text  # he can see that it is not his
         await bob.presses("Go on to")
@@ -161,13 +161,13 @@ async def test_what_the_application_does_not_confirm_is_thrown_away(kept, street
         assert await connected(site) == set()
         code = parse_qs(urlsplit(bob.page.url).query)["code"][0]
         with pytest.raises(FlowRefused) as refused:  # the application knows who is before it
-            await site.linking.confirm(code, owner="end:app/bob")
+            await site.linking.confirm(code, owner="end:s1/bob")
         assert refused.value.why is Why.OTHER_PERSON
         with pytest.raises(FlowRefused):
-            await site.linking.confirm(code, owner="end:app/mallory")
+            await site.linking.confirm(code, owner="end:s1/mallory")
         assert (await connected(site), legs.told) == (set(), 1)
 
-        sent = await site.linking.start("end:app/mallory", "github", back=site.back)
+        sent = await site.linking.start("end:s1/mallory", "github", back=site.back, domain="s1")
         await bob.opens(await leads_to(mallory, sent.link, known))
         await agrees(bob, known.users[1])
         await bob.arrives("**/connected/**")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import Server
 from gateway.catalogue.views import merge
-from gateway.errors import NotConnected, Unknown
+from gateway.errors import NotConnected, Unknown, UnknownConnection
 from gateway.mcp.terms import Call, Era, Kind
 from gateway.pipeline.accounts import accounts_of, needs_one
 from gateway.pipeline.judge import Judge
@@ -211,7 +211,7 @@ async def test_a_connection_that_is_not_his_answers_like_one_that_does_not_exist
         refusal = await refused(door, BOB, naming(id))
         texts.add((type(refusal), refusal.code, refusal.status, refusal.text.replace(id, "ID")))
         assert (door.last.outcome, door.last.object) == ("unknown", "c/t")
-    assert texts == {(Unknown, -32602, 200, "unknown connection: `ID`")}
+    assert texts == {(UnknownConnection, -32602, 200, "unknown connection: `ID`")}
     assert connector.opened == []
 
 
@@ -331,7 +331,7 @@ class Records:
 
 
 class Kept:
-    account, status = "", "active"
+    account, status, connected_at = "", "active", 0
 
     def __init__(self, id: str, label: str):
         self.id, self.label = id, label

@@ -4,7 +4,7 @@ import http from "node:http";
 import Provider, { errors } from "oidc-provider";
 import { obey } from "./obeying.mjs";
 
-const { port, clients, accessSeconds, resources } = JSON.parse(process.argv[2]);
+const { port, clients, accessSeconds, resources, format } = JSON.parse(process.argv[2]);
 const issuer = `http://127.0.0.1:${port}`;
 const counts = {};
 const trouble = { path: "", status: 0, body: "" };
@@ -17,6 +17,8 @@ const provider = new Provider(issuer, {
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
   scopes: ["openid", "offline_access", "email", "profile", "tools:read", "tools:write"],
   conformIdTokenClaims: false,
+  extraTokenClaims: (_, { accountId: email }) =>
+    email && { email, email_verified: !email.startsWith("unverified"), groups: [email.split("@")[1]] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
   issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
@@ -36,7 +38,7 @@ const provider = new Provider(issuer, {
       useGrantedResource: () => true,
       getResourceServerInfo: (_, resource) => {
         if (!resources.includes(resource)) throw new errors.InvalidTarget();
-        return { scope: "tools:read tools:write", audience: resource, accessTokenFormat: "opaque", accessTokenTTL: accessSeconds };
+        return { scope: "tools:read tools:write", audience: resource, accessTokenFormat: format, accessTokenTTL: accessSeconds };
       },
     },
     revocation: { enabled: true },

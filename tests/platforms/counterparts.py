@@ -154,12 +154,16 @@ def emulated(*services: str, redirects: Sequence[str] = ()) -> Iterator[Platform
 
 @contextmanager
 def authorities(
-    *, redirects: Sequence[str] = (), access_seconds: int = 3600, resources: Sequence[str] = ()
+    *, redirects: Sequence[str] = (), access_seconds: int = 3600, resources: Sequence[str] = (), format: str = "opaque"
 ) -> Iterator[Authority]:
-    """An authorization server whose access tokens hold so long, for ``resources`` (RFC 8707) besides none."""
+    """An authorization server whose access tokens hold so long, for ``resources`` (RFC 8707) besides none; those for a
+    resource are in ``format`` (``opaque``, ``jwt``).
+    """
     port = free_port()
     clients = [client.registered([*seeds.redirects(CALLBACK), *redirects]) for client in seeds.CLIENTS.values()]
-    asked = {"port": port, "clients": clients, "accessSeconds": access_seconds, "resources": list(resources)}
+    asked = {
+        "port": port, "clients": clients, "accessSeconds": access_seconds, "resources": list(resources), "format": format
+    }  # fmt: skip
     with _child("authority.mjs", asked) as child:
         yield Authority(f"http://127.0.0.1:{port}", child)
 

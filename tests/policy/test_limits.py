@@ -6,21 +6,25 @@ from hypothesis import strategies as st
 
 from gateway.policy.limits import (
     DEFAULT_LIMIT,
+    EMPTY,
     GRAINS,
+    TENTH,
     Limit,
     LimitClass,
     Limits,
     ObjectLimit,
     Window,
+    heard,
     read_limits,
     take,
+    told,
 )
 
 
 def passed(limit: Limit, times: list[int]) -> list[int]:
     window, through = Window(), []
     for now in times:
-        window, wait = take(window, limit, now)
+        window, wait, *_ = take(window, limit, now)
         through += [] if wait else [now]
     return through
 
@@ -32,32 +36,32 @@ def test_a_window_slides():
 
 def test_a_refusal_says_how_long_to_wait_and_counts_nothing():
     limit = Limit(calls=1, window_ms=100)
-    window, wait = take(Window(), limit, 1_000)
+    window, wait, *_ = take(Window(), limit, 1_000)
     assert wait == 0
-    refused, wait = take(window, limit, 1_030)
+    refused, wait, *_ = take(window, limit, 1_030)
     assert (refused, wait) == (window, 70)
-    assert take(refused, limit, 1_100)[1] == 0
+    assert take(refused, limit, 1_100).wait_ms == 0
 
 
 def test_a_clock_that_goes_back_stands_still():
     limit = Limit(calls=2, window_ms=100)
-    window, _ = take(Window(), limit, 1_000)
-    window, _ = take(window, limit, 500)
-    assert take(window, limit, 1_099)[1] == 1
-    assert take(window, limit, 1_100)[1] == 0
+    window, _, *_ = take(Window(), limit, 1_000)
+    window, _, *_ = take(window, limit, 500)
+    assert take(window, limit, 1_099).wait_ms == 1
+    assert take(window, limit, 1_100).wait_ms == 0
 
 
 def test_a_lowered_limit_waits_for_enough_calls_to_leave():
     window = Window()
     for now in (0, 10, 20):
-        window, _ = take(window, Limit(calls=3, window_ms=100), now)
-    assert take(window, Limit(calls=1, window_ms=100), 30)[1] == 90
+        window, _, *_ = take(window, Limit(calls=3, window_ms=100), now)
+    assert take(window, Limit(calls=1, window_ms=100), 30).wait_ms == 90
 
 
 def test_a_generous_window_stays_small():
     window = Window()
     for now in range(2_000):
-        window, _ = take(window, Limit(calls=100_000, window_ms=1_000), now)
+        window, _, *_ = take(window, Limit(calls=100_000, window_ms=1_000), now)
     assert len(window.grains) <= GRAINS + 1
 
 
@@ -82,10 +86,70 @@ def test_after_the_wait_that_was_told_a_call_passes(calls, gaps):
     limit, window, now = Limit(calls, 1_000), Window(), 0
     for gap in gaps:
         now += gap
-        window, wait = take(window, limit, now)
+        window, wait, *_ = take(window, limit, now)
         if wait:
-            assert take(window, limit, now + wait)[1] == 0
-            assert take(window, limit, now + wait - 1)[1] == 1
+            assert take(window, limit, now + wait).wait_ms == 0
+            assert take(window, limit, now + wait - 1).wait_ms == 1
+
+
+GAPS = st.lists(st.integers(0, 300), max_size=40)
+
+
+def filled(limit: Limit, gaps: list[int], start: int = 0) -> tuple[Window, int]:
+    """The window after calls with ``gaps`` between them, and the moment of the last."""
+    window, now = EMPTY, start
+    for gap in gaps:
+        now += gap
+        window, *_ = take(window, limit, now)
+    return window, now
+
+
+def test_what_was_counted_elsewhere_counts_here_and_leaves_like_ones_own():
+    limit = Limit(calls=3, window_ms=1_000)
+    elsewhere = heard([((100, 1),), ((400, 1),)], 500)
+    first = take(EMPTY, limit, 500, elsewhere)
+    assert (first.wait_ms, first.left, first.window.calls) == (0, 0, 1)
+    second = take(first.window, limit, 600, elsewhere)
+    assert (second.wait_ms, second.left, second.window) == (500, 0, first.window)
+    assert take(first.window, limit, 1_100, elsewhere).wait_ms == 0
+
+
+def test_what_may_still_be_called_is_told_with_every_call():
+    limit = Limit(calls=3, window_ms=1_000)
+    first = take(EMPTY, limit, 0)
+    second = take(first.window, limit, 400)
+    assert [(each.left, each.frees_ms) for each in (first, second)] == [(2, 1_000), (1, 600)]
+
+
+def test_nothing_is_told_of_a_window_that_is_filled_up_to_a_tenth():
+    limit = Limit(calls=20, window_ms=1_000)
+    assert told(filled(limit, [1, 1])[0], limit, 2) == ()
+    assert told(filled(limit, [1, 1, 1])[0], limit, 3) == ((3, 3),)
+    assert told(filled(limit, [1, 1, 1])[0], limit, 2_000) == (), "what has left the window matters to nobody"
+
+
+@given(st.integers(1, 40), st.sampled_from((10, 100, 5_000)), GAPS, st.integers(0, 6_000))
+def test_what_is_told_is_short_and_never_less_than_what_was_counted(calls, window_ms, gaps, later):
+    limit = Limit(calls, window_ms)
+    window, now = filled(limit, gaps)
+    tale = told(window, limit, now)
+    assert len(tale) <= TENTH + 2
+    if not tale:
+        assert take(window, limit, now).left + 1 >= calls - calls // TENTH
+        return
+    there = heard([tale], now)
+    ours, theirs = (take(EMPTY, limit, now + later, each) for each in (window, there))
+    assert theirs.left <= ours.left, "calls of which was told last at least as long as they do"
+    past = take(EMPTY, limit, now + later + window_ms // TENTH + 1, there)
+    assert past.left >= ours.left, "and a tenth of the window longer at most"
+
+
+@given(GAPS, st.integers(0, 100_000))
+def test_a_clock_elsewhere_that_goes_before_ours_locks_nobody_out_for_longer_than_a_window(gaps, ahead):
+    limit = Limit(calls=2, window_ms=1_000)
+    window, now = filled(limit, gaps, start=ahead)
+    there = heard([told(window, limit, now)], 0)
+    assert take(EMPTY, limit, 1_000, there).wait_ms == 0
 
 
 GOOD = """

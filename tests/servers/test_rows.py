@@ -4,10 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from connectors.base import Unasked
-from gateway.errors import Unauthenticated
+from gateway.errors import Barred, Unauthenticated
 from gateway.pipeline import Arrival
 from gateway.policy.terms import Subject
 from gateway.records import Listing, Mode, Permission, Restrictions, Server, Token
+from gateway.servers.known import token_proof
 from tests.builders import AMY, NOON, ORIGIN, RING, Door, call
 from tests.fakes import FakeConnector, tool
 
@@ -57,25 +58,30 @@ async def test_a_server_gives_no_more_than_its_owner_has_and_loses_it_with_him()
 
 async def test_a_server_on_which_nobody_named_its_token_is_closed_to_it():
     door = house(restrictions=Restrictions(users=Listing(allow=True, names=("u1",))))
-    assert await listed(door, await came(door)) == []
-    assert await listed(door, Subject(f"end:{ID}/u1", credential=(await came(door)).credential)) == [
-        "a__x",
-        "a__y",
-        "b__x",
-    ]
+    with pytest.raises(Barred):
+        await came(door)
+    named = Subject(f"end:{ID}/u1", credential=token_proof(server().tokens[0]))
+    assert await listed(door, named) == ["a__x", "a__y", "b__x"]
+
+
+@pytest.mark.parametrize("nothing", [Restrictions(connectors=Listing(allow=True)), Restrictions(permissions=())])
+async def test_a_server_of_which_nothing_is_left_lets_nobody_in(nothing):
+    door = house(restrictions=nothing)
+    with pytest.raises(Barred):
+        await came(door)
+    with pytest.raises(Barred):
+        await door.pipeline.arrive(Arrival(key=door.keys[OWNER], domain=ID))
 
 
 @pytest.mark.parametrize(
     ("restrictions", "left"),
     [
         (Restrictions(connectors=Listing(allow=True, names=("a",))), ["a__x", "a__y"]),
-        (Restrictions(connectors=Listing(allow=True)), []),
         (Restrictions(connectors=Listing(allow=False, names=("a",))), ["b__x"]),
         (Restrictions(actions=Listing(allow=True, names=("x",))), ["a__x", "b__x"]),
         (Restrictions(actions=Listing(allow=True, names=("a:*",))), ["a__x", "a__y"]),
         (Restrictions(actions=Listing(allow=False, names=("a:x", "y*"))), ["b__x"]),
         (Restrictions(permissions=(Permission(connector="a", actions=("*y",)), Permission(connector="b"))), ["a__y", "b__x"]),
-        (Restrictions(permissions=()), []),
         (
             Restrictions(
                 permissions=(Permission(connector="a"),),

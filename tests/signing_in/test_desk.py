@@ -106,6 +106,25 @@ async def test_a_sign_in_ends_with_its_key_with_its_account_and_by_signing_out(d
     assert await desk.who(cookies[1]) is None
 
 
+async def test_a_key_signs_nobody_in_that_does_not_count_on_the_main_server(desk, door):
+    known = door.follower.current.identities
+    elsewhere, here = (
+        ApiKey(
+            id=RING.hash(f"ost_for-{each}"),
+            secret_id="k1",
+            user=AMY,
+            prefix="ost_",
+            servers=(each,),
+            created_at=door.now,
+        )
+        for each in ("shop", "main")
+    )
+    door._swap(identities=known.changed(keys=[elsewhere, here]))
+    with pytest.raises(Unauthenticated):
+        await desk.by_key("ost_for-shop", address=HERE, former="")
+    assert (await desk.by_key("ost_for-main", address=HERE, former="")).subject.name == f"user:{AMY}"
+
+
 async def test_who_has_an_account_must_be_confirmed_lately(desk, door):
     signed = await desk.by_key(door.keys[AMY], address=HERE, former="")
     door.now += 61_000

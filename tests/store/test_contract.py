@@ -14,6 +14,7 @@ from gateway.records import (
     Connected,
     CustomPrompt,
     CustomTool,
+    EndUser,
     Flow,
     Grant,
     Handler,
@@ -31,6 +32,7 @@ from gateway.records import (
     SignIn,
     Stage,
     Status,
+    Tally,
     Token,
     User,
     Waiting,
@@ -84,8 +86,10 @@ FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage
         ("users", User(id="a@example.com")), ("keys", KEY), ("grants", GRANT), ("pins", PINS),
         ("connections", CONNECTED), ("flows", FLOW), ("sign_ins", SignIn(id="h1", subject="user:a", how="key")),
         ("tools", TOOL), ("prompts", PROMPT), ("servers", SERVER),
+        ("end_users", EndUser(id="user:a@x.example/00ff", tenant="user:a@x.example", username="ö", full_name="a.$b")),
         ("mailed_codes", MailedCode(id="h1", subject="user:a", code="h2", tries=2**53)),
         ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
+        ("tallies", Tally(id="n1", until=2**53, counts={"a.$b": ((2**53, 3),)})),
     ],
 )  # fmt: skip
 async def test_a_record_lives_from_add_to_remove(store, kind, record):

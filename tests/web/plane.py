@@ -94,14 +94,13 @@ class Front:
     """A plane over a door. Requests come from Amy unless they bring other headers."""
 
     door: Door = field(default_factory=lambda: Door(ALL, [slack()]))
-    servers: frozenset[str] = frozenset({MAIN})
     unread: float = 60.0
     pages: Any = None
 
     def __post_init__(self) -> None:
         self.sessions = Sessions()
         rules = Rules(accept_query_key=True, max_body=1_000_000, keepalive=30.0)
-        shared = (self.door.pipeline, self.sessions, rules, self.servers.__contains__, lambda: self.door.now)
+        shared = (self.door.pipeline, self.sessions, rules, lambda: self.door.now)
         self.plane = Plane(
             mcp=Endpoint(*shared),
             sse=SseEndpoint(*shared, self.still_valid),
@@ -112,8 +111,8 @@ class Front:
             unread=self.unread,
         )
 
-    def still_valid(self, subject: Any) -> bool:
-        return self.door.follower.current.still_valid(subject, self.door.now)
+    def still_valid(self, subject: Any, domain: str = MAIN) -> bool:
+        return self.door.directory.serves(domain) and self.door.follower.current.admits(subject, domain, self.door.now)
 
     def key(self, email: str = AMY) -> str:
         if email not in self.door.keys:

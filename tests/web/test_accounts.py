@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.terms import MAIN
 from tests.builders import ALL, AMY, BOB, Door
 from tests.fakes import REGISTERED, FakeConnector, FakeLinker, tool
 from tests.web.plane import MODERN, MODERN_META, Exchange, Front, message, until
@@ -22,7 +21,7 @@ def connector() -> FakeConnector:
 
 @pytest.fixture
 def front(connector: FakeConnector) -> Front:
-    return Front(Door(ROWS, [connector], linker=FakeLinker()), frozenset({MAIN}))
+    return Front(Door(ROWS, [connector], linker=FakeLinker()))
 
 
 async def over_sse(front: Front, **headers: str) -> Any:

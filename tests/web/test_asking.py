@@ -10,7 +10,6 @@ import pytest
 from connectors.base import UpstreamError
 from gateway.catalogue import Server
 from gateway.mcp.terms import Notification
-from gateway.policy.terms import MAIN
 from gateway.sessions.questions import OPEN
 from gateway.web import callers
 from tests.builders import ALL, AMY, BOB, Door
@@ -187,7 +186,7 @@ async def test_a_client_of_the_modern_era_is_not_asked_while_its_request_runs():
 async def test_a_single_request_without_a_session_cannot_be_asked():
     connector = slack(answer=asking(FORM))
     door = Door(ALL, [connector], servers=(Server("side", ("slack",)),))
-    house = Front(door, servers=frozenset({MAIN, "side"}))
+    house = Front(door)
     body = message("tools/call", name="slack__send", arguments={})
     done = await house.open("POST", "/mcp/side", body).done()
     (told,) = heard(done)
@@ -198,7 +197,7 @@ async def test_a_single_request_without_a_session_cannot_be_asked():
 
 async def test_a_single_request_without_a_session_declares_nothing_whatever_it_says():
     door = Door(ALL, [connector := slack()], servers=(Server("side", ("slack",)),))
-    house = Front(door, servers=frozenset({MAIN, "side"}))
+    house = Front(door)
     meta = {"io.modelcontextprotocol/clientCapabilities": EVERYTHING}
     body = message("tools/call", name="slack__send", arguments={}, capabilities=EVERYTHING, _meta=meta)
     await house.open("POST", "/mcp/side", body).done()
@@ -267,7 +266,7 @@ async def test_an_answer_of_somebody_whose_credential_has_ended_is_refused():
     house.door.dismiss(AMY)
     assert (await house.answer(id, session, key=house.door.keys[AMY], result={"action": "accept"}).done()).status == 401
     assert not running.ended
-    house.sessions.end_where(lambda subject: True)
+    house.sessions.end_where(lambda *_: True)
     assert "error" in (await running.done()).told
 
 
@@ -415,7 +414,7 @@ async def test_what_is_said_after_its_request_has_ended_comes_with_the_news():
 
 async def test_nothing_is_written_after_the_answer():
     connector: FakeConnector = slack()
-    house = Front(Door(ALL, [connector], servers=(Server("side", ("slack",)),)), servers=frozenset({MAIN, "side"}))
+    house = Front(Door(ALL, [connector], servers=(Server("side", ("slack",)),)))
     body = message("tools/call", name="slack__send", arguments={}, _meta={"progressToken": 1})
     await house.open("POST", "/mcp/side", body).done()
     await call(house, await house.session()).done()

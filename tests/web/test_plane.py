@@ -50,7 +50,8 @@ def outcomes(front: Front) -> list[str]:
         ("POST", "/mcp/main/token", {}, 401, ""),
         ("POST", "/mcp/../health", {}, 401, ""),
         ("POST", "/mcp/main/token/more", {}, 404, ""),
-        ("GET", "/sse/main/token", {}, 404, ""),
+        ("GET", "/sse/main/token", {}, 401, ""),
+        ("GET", "/sse/main/token/more", {}, 404, ""),
         ("POST", "/messages/more", {}, 404, ""),
         ("POST", "/mcp/nowhere", {}, 404, ""),
         ("GET", "/mcp", {"x_apikey": None}, 401, ""),
@@ -102,7 +103,7 @@ async def test_a_page_whose_body_does_not_come_says_that_the_connection_ends(mon
 
 
 async def test_beside_the_main_server_single_legacy_requests_are_served_but_follow_nothing():
-    front = Front(Door(ALL, [slack()], servers=(Server("side", ("slack",)),)), servers=frozenset({MAIN, "side"}))
+    front = Front(Door(ALL, [slack()], servers=(Server("side", ("slack",)),)))
     listed = await front.open("POST", "/mcp/side", message("tools/list")).done()
     assert listed.status == 200
     assert listed.told["result"]["tools"]

@@ -386,7 +386,7 @@ async def test_whoever_lost_his_credential_takes_nothing_up_again():
     await until(lambda: resumed.sent)
     key = front.key()
     front.door.dismiss(AMY)
-    front.sessions.end_where(lambda subject: not front.still_valid(subject))
+    front.sessions.end_where(lambda *where: not front.still_valid(*where))
     await resumed.done()
     assert (await front.resume(session, ids(running)[0], x_apikey=key).done()).status == 401
 

@@ -8,6 +8,7 @@ from quart import Quart
 from gateway.connections.listing import Listing
 from gateway.lending import Lending
 from gateway.snapshot import Snapshot
+from gateway.web.api.routes import mounted
 from gateway.web.api.shares import SharesApi
 from gateway.web.operations import Operations
 from tests.builders import Door
@@ -30,7 +31,7 @@ class Api:
             Lending(house.store, dict, lambda: house.snapshot, house.catch_up, lambda: house.now),
         )
         app = Quart(__name__)
-        app.register_blueprint(SharesApi(office, operations).blueprint())
+        app.register_blueprint(mounted(operations.pipeline, SharesApi(office, operations).routes()))
         self.client = app.test_client()
 
     async def __call__(self, method: str, path: str, who: str = ANN, body: object = None) -> tuple[int, dict]:
@@ -124,7 +125,7 @@ async def test_a_connection_is_shared_as_a_loan_of_it(api):
 async def test_what_cannot_be_shared_is_refused_in_the_envelope(api, who, body, status, code):
     answered, told = await api("POST", "/tools/share", who, body)
     assert (answered, told["error"]["code"]) == (status, code)
-    assert set(told) == {"error"}
+    assert set(told) == {"error", "type", "title", "status", "detail"}
     assert api.house.grants() == {}
 
 

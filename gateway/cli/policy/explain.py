@@ -10,6 +10,7 @@ from gateway.cli.operation import Given, now_ms
 from gateway.cli.output import Failure, show_json
 from gateway.cli.policy.asking import from_option, json_option, policy_and_inventory, row_text
 from gateway.cli.question import facts_of, values_of
+from gateway.manage.rulebook_told import explanation_told
 from gateway.pipeline.chain import environment
 from gateway.policy.explain import Explanation, Spoke
 from gateway.policy.model import is_subject
@@ -69,7 +70,7 @@ def explain(
     access = Access(subject, domain, owner, object, action, context)
     explanation = judging.explain(access)
     if as_json:
-        show_json(_plain(explanation))
+        show_json(explanation_told(explanation))
         return
     for line in _told(access, explanation):
         click.echo(line)
@@ -97,20 +98,3 @@ def _effect(spoke: Spoke) -> str:
     if spoke.outcome is None:
         return f"{effect}: its condition cannot be judged"
     return effect if spoke.applies else f"{effect}: its condition is not met"
-
-
-def _plain(explanation: Explanation) -> dict[str, object]:
-    decision, nearest = explanation.decision, explanation.nearest
-    return {
-        "allowed": decision.allowed,
-        "reason": decision.reason.value,
-        "policy": decision.version,
-        "rule": None if decision.rule is None else row_text(decision.rule),
-        "spoke": [
-            {"rule": row_text(spoke.rule), "applies": spoke.applies, "condition": spoke.outcome, "through": spoke.path}
-            for spoke in explanation.spoke
-        ],
-        "nearest": None
-        if nearest is None
-        else {"rule": row_text(nearest.rule), "part": nearest.part, "why": nearest.sentence},
-    }

@@ -19,7 +19,8 @@ from gateway.cli.operation import Desk, Given, operation
 from gateway.cli.output import Failure, progress, show_json
 from gateway.cli.policy.asking import json_option, valid_bundle
 from gateway.cli.policy.differences import report_json, tell_report
-from gateway.cli.trail import NEVER, PAGE, Span, from_file, from_store, when
+from gateway.cli.trail import PAGE, Span, from_file, from_store, when
+from gateway.manage.audited import NEVER
 from gateway.manage.policies import policy_of
 from gateway.manage.proving import rows_of
 from gateway.policy.bundle import Bundle

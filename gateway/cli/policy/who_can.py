@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gateway.analysis.rights import told
 from gateway.analysis.who import Ability, Holder, Who
-from gateway.analysis.wording import row_text, who_text, whose_text
+from gateway.analysis.wording import who_text, whose_text
 from gateway.cli.inventory import LIVE, tools_option
 from gateway.cli.operation import Given, now_ms
 from gateway.cli.output import Failure, show_json, show_table
 from gateway.cli.policy.asking import from_option, json_option, policy_and_inventory
-from gateway.policy.model import is_subject
+from gateway.manage.rulebook_told import ability_told, holder_told
 from gateway.policy.rows import rule_sentences
 from gateway.policy.terms import MAIN, Effect, Rule
 
@@ -41,7 +40,7 @@ def who_can(
     policy, inventory = policy_and_inventory(given.settings(), folder, tools, method="policy.who-can")
     holders = Who(policy, inventory, now_ms()).can(object, action, domain=domain, owner=own)
     if as_json:
-        show_json([_holder(each) for each in holders])
+        show_json([holder_told(each) for each in holders])
     elif holders:
         show_table(("who", "may", "rows"), ((_who(each), told(each.right), _rows(each.rules)) for each in holders))
     else:
@@ -64,7 +63,7 @@ def what_can(given: Given, *, subject: str, domain: str | None, tools: str, fold
     domains = who.domains if domain is None else (domain,)
     abilities = [each for asked in domains for each in who.may(subject, domain=asked)]
     if as_json:
-        show_json([_ability(each) for each in abilities])
+        show_json([ability_told(each) for each in abilities])
     elif abilities:
         show_table(("where", "what", "whose", "may", "rows"), map(_cells, abilities))
     else:
@@ -82,24 +81,3 @@ def _rows(rules: Iterable[Rule]) -> str:
 def _cells(ability: Ability) -> tuple[str, ...]:
     what = f"{ability.action} {ability.object}"
     return ability.domain, what, whose_text(ability.owner), told(ability.right), _rows(ability.rules)
-
-
-def _holder(holder: Holder) -> dict[str, Any]:
-    names = sorted(holder.parties)
-    return {
-        "users": [name for name in names if is_subject(name)],
-        "others": [name for name in names if not is_subject(name)],
-        "may": told(holder.right),
-        "rows": [row_text(rule) for rule in holder.rules],
-    }
-
-
-def _ability(ability: Ability) -> dict[str, Any]:
-    return {
-        "domain": ability.domain,
-        "object": ability.object,
-        "action": ability.action,
-        "owner": ability.owner,
-        "may": told(ability.right),
-        "rows": [row_text(rule) for rule in ability.rules],
-    }

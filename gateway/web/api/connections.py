@@ -3,22 +3,19 @@
 What is asked of the policy stands in ``gateway/web/operations.py``; here are the forms of bodies and answers.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from quart import Blueprint, Response, request
 
 from gateway.connections.listing import Listed
 from gateway.connections.terms import Started
-from gateway.errors import InvalidArguments
 from gateway.manage.loans import Loan
-from gateway.policy.terms import Json
 from gateway.records import Connected, Flow
-from gateway.web.api.envelope import Knock, Route, body, told
+from gateway.web.api.routes import Described, Knock
 from gateway.web.operations import Operations
 
+CONNECTION: Final = "/api/connections/{connection}"
 LONGEST_WAIT_S: Final = 60
 DAYS: Final = 30
 """For how long something is lent unless the request says."""
@@ -39,8 +36,10 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: bool
 
 
-class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A body that says nothing."""
+class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """``user_id`` is the end user who came back to the application that the code was handed to."""
+
+    user_id: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
 
 
 class Lend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,138 +49,273 @@ class Lend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int = DAYS
 
 
+class Whose(msgspec.Struct, frozen=True):
+    """``owner``: whose connections, his own where it is left out."""
+
+    owner: str = ""
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """``wait``: for how many seconds an answer may be waited for."""
+
+    wait: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_WAIT_S)] = 0
+
+
+class FlowTold(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    connector: str
+    owner: str
+    status: str
+    reason: str
+    connection: str
+    reconnects: str
+    label: str
+    expires_at: int
+
+
+class StartedTold(msgspec.Struct, frozen=True):
+    flow: FlowTold
+    url: str
+
+
+class LoanTold(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    connection: str
+    to: str
+    level: str
+    tools: tuple[str, ...]
+    created_at: int
+    expires_at: int | None
+
+
+class ConnectionTold(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    connector: str
+    owner: str
+    status: str
+    reason: str
+    account: str
+    label: str
+    scopes: tuple[str, ...]
+    created_at: int
+    used_at: int | None
+    title: str
+    loans: tuple[LoanTold, ...]
+
+
+class ConnectionsTold(msgspec.Struct, frozen=True):
+    connections: tuple[ConnectionTold, ...]
+
+
+class LoansTold(msgspec.Struct, frozen=True):
+    loans: tuple[LoanTold, ...]
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """``revoked``: whether the platform forgot it too."""
+
+    id: str
+    revoked: bool
+
+
+class LoanEnded(msgspec.Struct, frozen=True):
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionsApi:
-    """``accept_query``: whether a key may stand in the query."""
+    """The routes of connections."""
 
     operations: Operations
-    accept_query: bool = False
 
-    def blueprint(self) -> Blueprint:
-        """The routes."""
-        api = Blueprint("api_connections", __name__, url_prefix="/api")
-        connection = "/connections/<connection>"
-        for method, rule, name, route in (
-            ("GET", "/connections", "list", self._list),
-            ("POST", "/connections/<connector>/start", "start", self._start),
-            ("POST", f"{connection}/reconnect", "reconnect", self._reconnect),
-            ("DELETE", connection, "end", self._end),
-            ("GET", f"{connection}/loans", "loans.list", self._loans),
-            ("POST", f"{connection}/loans", "loans.make", self._lend),
-            ("DELETE", f"{connection}/loans/<loan>", "loans.end", self._end_loan),
-            ("GET", "/flows/<flow>", "flow", self._flow),
-            ("POST", "/flows/<code>/confirm", "confirm", self._confirm),
-            ("POST", "/flows/<flow>/settle", "settle", self._settle),
-        ):
-            answering = Route(self.operations.pipeline, f"connections.{name}", route, self.accept_query)
-            api.add_url_rule(rule, name.replace(".", "-"), answering.answer, methods=[method])
-        return api
+    def routes(self) -> tuple[Described, ...]:
+        """All of them."""
+        return (*self._connections(), *self._lent(), *self._flows())
 
-    async def _list(self, who: Knock) -> Response:
-        listed = await self.operations.own(who.subject, who.origin, request.args.get("owner", ""))
-        return told({"connections": [_listed(each) for each in listed]})
-
-    async def _start(self, who: Knock, connector: str) -> Response:
-        wanted = await body(Start)
-        started = await self.operations.start(
-            who.subject, who.origin, connector, owner=wanted.owner, back=wanted.redirect
+    def _connections(self) -> tuple[Described, ...]:
+        return (
+            Described(
+                "GET",
+                "/api/connections",
+                "connections.list",
+                self._list,
+                ConnectionsTold,
+                query=Whose,
+                summary="The connections of somebody, as far as they are yours to see",
+            ),
+            Described(
+                "POST",
+                "/api/connections/{connector}/start",
+                "connections.start",
+                self._start,
+                StartedTold,
+                takes=Start,
+                status=201,
+                summary="A link that connects an account",
+            ),
+            Described(
+                "POST",
+                f"{CONNECTION}/reconnect",
+                "connections.reconnect",
+                self._reconnect,
+                StartedTold,
+                takes=Again,
+                status=201,
+                summary="A link that makes a connection anew",
+            ),
+            Described("DELETE", CONNECTION, "connections.end", self._end, Ended, summary="End a connection"),
         )
-        return told(_started(started), 201)
 
-    async def _reconnect(self, who: Knock, connection: str) -> Response:
-        wanted = await body(Again)
-        started = await self.operations.reconnect(who.subject, who.origin, connection, back=wanted.redirect)
-        return told(_started(started), 201)
+    def _lent(self) -> tuple[Described, ...]:
+        return (
+            Described(
+                "GET",
+                f"{CONNECTION}/loans",
+                "connections.loans.list",
+                self._loans,
+                LoansTold,
+                summary="To whom a connection is lent",
+            ),
+            Described(
+                "POST",
+                f"{CONNECTION}/loans",
+                "connections.loans.make",
+                self._lend,
+                LoanTold,
+                takes=Lend,
+                status=201,
+                summary="Lend a connection of your own",
+            ),
+            Described(
+                "DELETE",
+                f"{CONNECTION}/loans/{{loan}}",
+                "connections.loans.end",
+                self._end_loan,
+                LoanEnded,
+                summary="End one loan",
+            ),
+        )
 
-    async def _end(self, who: Knock, connection: str) -> Response:
-        forgotten = await self.operations.end(who.subject, who.origin, connection)
-        return told({"id": connection, "revoked": forgotten})
+    def _flows(self) -> tuple[Described, ...]:
+        return (
+            Described(
+                "GET",
+                "/api/flows/{flow}",
+                "connections.flow",
+                self._flow,
+                FlowTold,
+                query=Patience,
+                summary="How far connecting an account has come",
+            ),
+            Described(
+                "POST",
+                "/api/flows/{code}/confirm",
+                "connections.confirm",
+                self._confirm,
+                FlowTold,
+                takes=Confirm,
+                summary="You finished the flow that this code was handed out for",
+            ),
+            Described(
+                "POST",
+                "/api/flows/{flow}/settle",
+                "connections.settle",
+                self._settle,
+                FlowTold,
+                takes=Decision,
+                summary="Keep the other account that was connected, or not",
+            ),
+        )
 
-    async def _flow(self, who: Knock, flow: str) -> Response:
-        return told(_flow(await self.operations.flow(who.subject, who.origin, flow, _patience())))
+    async def _list(self, who: Knock, asked: Whose) -> ConnectionsTold:
+        listed = await self.operations.own(who.subject, who.origin, asked.owner)
+        return ConnectionsTold(tuple(_listed(each) for each in listed))
 
-    async def _confirm(self, who: Knock, code: str) -> Response:
-        await body(Nothing)
-        return told(_flow(await self.operations.confirm(who.subject, who.origin, code)))
+    async def _start(self, who: Knock, body: Start, connector: str) -> StartedTold:
+        return _started(
+            await self.operations.start(who.subject, who.origin, connector, owner=body.owner, back=body.redirect)
+        )
 
-    async def _settle(self, who: Knock, flow: str) -> Response:
-        decision = await body(Decision)
-        return told(_flow(await self.operations.settle(who.subject, who.origin, flow, keep=decision.keep)))
+    async def _reconnect(self, who: Knock, body: Again, connection: str) -> StartedTold:
+        return _started(await self.operations.reconnect(who.subject, who.origin, connection, back=body.redirect))
 
-    async def _loans(self, who: Knock, connection: str) -> Response:
+    async def _end(self, who: Knock, connection: str) -> Ended:
+        return Ended(connection, await self.operations.end(who.subject, who.origin, connection))
+
+    async def _flow(self, who: Knock, asked: Patience, flow: str) -> FlowTold:
+        return _flow(await self.operations.flow(who.subject, who.origin, flow, float(asked.wait)))
+
+    async def _confirm(self, who: Knock, body: Confirm, code: str) -> FlowTold:
+        return _flow(await self.operations.confirm(who.subject, who.origin, code, user_id=body.user_id))
+
+    async def _settle(self, who: Knock, body: Decision, flow: str) -> FlowTold:
+        return _flow(await self.operations.settle(who.subject, who.origin, flow, keep=body.keep))
+
+    async def _loans(self, who: Knock, connection: str) -> LoansTold:
         loans = await self.operations.loans(who.subject, who.origin, connection)
-        return told({"loans": [_loan(each) for each in loans]})
+        return LoansTold(tuple(_loan(each) for each in loans))
 
-    async def _lend(self, who: Knock, connection: str) -> Response:
-        wanted = await body(Lend)
-        loan = await self.operations.lend(
-            who.subject,
-            who.origin,
-            connection,
-            to=wanted.to,
-            level=wanted.level,
-            tools=wanted.tools,
-            days=wanted.days,
+    async def _lend(self, who: Knock, body: Lend, connection: str) -> LoanTold:
+        return _loan(
+            await self.operations.lend(
+                who.subject,
+                who.origin,
+                connection,
+                to=body.to,
+                level=body.level,
+                tools=body.tools,
+                days=body.days,
+            )
         )
-        return told(_loan(loan), 201)
 
-    async def _end_loan(self, who: Knock, connection: str, loan: str) -> Response:
+    async def _end_loan(self, who: Knock, connection: str, loan: str) -> LoanEnded:
         await self.operations.end_loan(who.subject, who.origin, connection, loan)
-        return told({"id": loan})
+        return LoanEnded(loan)
 
 
-def _patience() -> float:
-    """For how many seconds the answer may be waited for. Raises ``InvalidArguments``."""
-    text = request.args.get("wait", "0")
-    if not (text.isascii() and text.isdigit()) or int(text[:9]) > LONGEST_WAIT_S:
-        raise InvalidArguments(f"`wait` is a number of seconds, at most {LONGEST_WAIT_S}")
-    return float(text)
+def _started(started: Started) -> StartedTold:
+    return StartedTold(_flow(started.flow), started.link)
 
 
-def _started(started: Started) -> Mapping[str, Json]:
-    return {"flow": _flow(started.flow), "url": started.link}
+def _flow(flow: Flow) -> FlowTold:
+    return FlowTold(
+        id=flow.id,
+        connector=flow.connector,
+        owner=flow.owner,
+        status=flow.stage.value,
+        reason=flow.reason,
+        connection=flow.result,
+        reconnects=flow.reconnects,
+        label=flow.label,
+        expires_at=flow.expires_at,
+    )
 
 
-def _flow(flow: Flow) -> dict[str, Json]:
-    return {
-        "id": flow.id,
-        "connector": flow.connector,
-        "owner": flow.owner,
-        "status": flow.stage.value,
-        "reason": flow.reason,
-        "connection": flow.result,
-        "reconnects": flow.reconnects,
-        "label": flow.label,
-        "expiresAt": flow.expires_at,
-    }
+def _listed(listed: Listed) -> ConnectionTold:
+    connected: Connected = listed.connected
+    return ConnectionTold(
+        id=connected.id,
+        connector=connected.connector,
+        owner=connected.owner,
+        status=connected.status.value,
+        reason=connected.reason,
+        account=connected.account,
+        label=connected.label,
+        scopes=tuple(connected.scopes),
+        created_at=connected.created_at,
+        used_at=connected.used_at or None,
+        title=listed.title,
+        loans=tuple(_loan(each) for each in listed.loans),
+    )
 
 
-def _listed(listed: Listed) -> dict[str, Json]:
-    return {**_connected(listed.connected), "title": listed.title, "loans": [_loan(each) for each in listed.loans]}
-
-
-def _connected(connected: Connected) -> dict[str, Json]:
-    return {
-        "id": connected.id,
-        "connector": connected.connector,
-        "owner": connected.owner,
-        "status": connected.status.value,
-        "reason": connected.reason,
-        "account": connected.account,
-        "label": connected.label,
-        "scopes": list(connected.scopes),
-        "createdAt": connected.created_at,
-        "usedAt": connected.used_at or None,
-    }
-
-
-def _loan(loan: Loan) -> dict[str, Json]:
-    return {
-        "id": loan.id,
-        "connection": loan.connection,
-        "to": loan.borrower,
-        "level": loan.level.value,
-        "tools": list(loan.tools),
-        "createdAt": loan.made_at,
-        "expiresAt": loan.expires_at,
-    }
+def _loan(loan: Loan) -> LoanTold:
+    return LoanTold(
+        id=loan.id,
+        connection=loan.connection,
+        to=loan.borrower,
+        level=loan.level.value,
+        tools=tuple(loan.tools),
+        created_at=loan.made_at,
+        expires_at=loan.expires_at,
+    )

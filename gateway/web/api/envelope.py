@@ -1,20 +1,23 @@
-"""What all routes of the API have in common: who asks, how a body is read, how an answer and a refusal are told.
+"""How an answer and a refusal of the management API are told.
 
-A refusal is ``{"error": {"code", "message", "details"}}`` with one of the codes below. No cookie counts here, so that
+A refusal is ``{"error": {"code", "message", "details"}}`` with one of the codes below, and beside it the members of
+problem details (RFC 9457). No cookie counts here, so that
 no page of somebody else can act for who has one open.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 import msgspec
 from quart import Response, request
 
 from gateway.connections.terms import BadInputs, FlowRefused, Why
 from gateway.errors import (
+    Conflict,
     Denied,
+    Forbidden,
+    InsufficientScope,
     InvalidArguments,
     Limited,
     Malformed,
@@ -23,19 +26,30 @@ from gateway.errors import (
     Unauthenticated,
     Unavailable,
     Unknown,
+    UnknownAction,
+    UnknownConnector,
     UpstreamFailed,
 )
-from gateway.identity import offered
-from gateway.pipeline import Origin, Pipeline
-from gateway.policy.terms import MAIN, Json, Subject
+from gateway.policy.terms import Json
+from gateway.web.refusals import scope_challenge
 
-B = TypeVar("B", bound=msgspec.Struct)
+NONE: Final[Mapping[str, str]] = {}
+HEADERS: Final[Mapping[str, str]] = {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 CODES: Final[tuple[tuple[type[Refusal], str, int], ...]] = (
     (Unauthenticated, "UNAUTHORIZED", 401),
+    (Forbidden, "FORBIDDEN", 403),
     (Denied, "FORBIDDEN", 403),
     (FlowRefused, "FORBIDDEN", 403),
+    (UnknownConnector, "CONNECTOR_NOT_FOUND", 404),
+    (UnknownAction, "ACTION_NOT_FOUND", 404),
     (Unknown, "NOT_FOUND", 404),
+    (Conflict, "CONFLICT", 409),
     (Malformed, "INVALID_REQUEST", 400),
     (InvalidArguments, "INVALID_REQUEST", 400),
     (BadInputs, "INVALID_REQUEST", 400),
@@ -45,78 +59,54 @@ CODES: Final[tuple[tuple[type[Refusal], str, int], ...]] = (
     (Unavailable, "UNAVAILABLE", 503),
 )
 FAULT: Final = ("INTERNAL_ERROR", 500)
+PROBLEM: Final = "application/problem+json"
 
 _NOT_FOUND: Final = (Why.NO_SUCH_CODE, Why.NO_SUCH_LINK)
 _TOO_LATE: Final = (Why.USED, Why.EXPIRED)
 
 
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """Who asks, and from where."""
+class ErrorTold(msgspec.Struct, frozen=True):
+    """``details`` can have the `reference` of the audit entry, `retryAfter` in seconds, `problems`, `fields`."""
 
-    subject: Subject
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route: ``act`` answers who knocks. A refusal is told in the envelope, and has its audit entry, under
-    ``method`` where it came before any operation.
-    """
-
-    pipeline: Pipeline
-    method: str
-    act: Callable[..., Awaitable[Response]]
-    accept_query: bool
-
-    async def answer(self, **named: str) -> Response:
-        """``named`` is what the path names."""
-        origin = Origin(request.remote_addr or "", "api", request.headers.get("user-agent", "")[:200])
-        subject: Subject | None = None
-        try:
-            subject = self._subject()
-            return await self.act(Knock(subject, origin), **named)
-        except Refusal as refusal:
-            await self.pipeline.refuse(refusal, origin, domain=MAIN, subject=subject, method=self.method)
-            return refused(refusal)
-
-    def _subject(self) -> Subject:
-        """Who sent this request. Raises ``Unauthenticated``, ``Unavailable``."""
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
-        return self.pipeline.identify(offered(headers, request.query_string, accept_query=self.accept_query))
+    code: str
+    message: str
+    details: dict[str, Any]
 
 
-async def body(kind: type[B]) -> B:
-    """The body of this request. Raises ``Malformed``."""
-    raw = await request.get_data()
-    try:
-        json.loads(raw or b"{}", object_pairs_hook=_once)
-        return msgspec.json.decode(raw or b"{}", type=kind)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"the body cannot be used: {error}") from None
+class ProblemTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What every refusal says."""
+
+    error: ErrorTold
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
 
 
-def _once(pairs: list[tuple[str, Json]]) -> None:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key stands twice in one object; send it once")
-
-
-def told(answer: "Json | Mapping[str, Json]", status: int = 200) -> Response:
+def told(answer: "msgspec.Struct | Json", status: int = 200, headers: Mapping[str, str] = NONE) -> Response:
     """An answer that nobody keeps."""
-    return Response(
-        msgspec.json.encode(answer),
-        status,
-        {"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"},
-    )
+    return Response(msgspec.json.encode(answer), status, {**HEADERS, **headers})
 
 
 def refused(refusal: Refusal) -> Response:
-    """``refusal`` in the envelope."""
+    """``refusal`` in the envelope; as problem details where the request accepts these."""
     code, status = _code(refusal)
-    error: dict[str, Json] = {"code": code, "message": refusal.text, "details": _details(refusal)}
-    response = told({"error": error}, status)
+    return _with_headers(refusal, problem(code, status, refusal.text, _details(refusal)))
+
+
+def problem(code: str, status: int, text: str, details: Mapping[str, Json] = NONE) -> Response:
+    """One refusal, told. Knows the request by its ``Accept`` alone."""
+    error = ErrorTold(code, text, dict(details))
+    asked = PROBLEM in request.headers.get("accept", "")
+    answer = ProblemTold(error=error, title=HTTPStatus(status).phrase, status=status, detail=text)
+    return told(answer, status, {"content-type": PROBLEM} if asked else NONE)
+
+
+def _with_headers(refusal: Refusal, response: Response) -> Response:
     if isinstance(refusal, Unauthenticated):
         response.headers["www-authenticate"] = 'Bearer realm="ostiary"'
+    if isinstance(refusal, InsufficientScope):
+        response.headers["www-authenticate"] = scope_challenge(refusal)
     if isinstance(refusal, Limited):
         response.headers["retry-after"] = str(refusal.retry_after)
     return response
@@ -127,6 +117,8 @@ def _code(refusal: Refusal) -> tuple[str, int]:
         return "NOT_FOUND", 404
     if isinstance(refusal, FlowRefused) and refusal.why in _TOO_LATE:
         return "INVALID_REQUEST", 400
+    if isinstance(refusal, Malformed | Conflict):
+        return next(code for kind, code, _ in CODES if isinstance(refusal, kind)), refusal.status
     return next(((code, status) for kind, code, status in CODES if isinstance(refusal, kind)), FAULT)
 
 
@@ -134,6 +126,8 @@ def _details(refusal: Refusal) -> dict[str, Json]:
     details: dict[str, Json] = {"reference": refusal.reference} if refusal.reference else {}
     if isinstance(refusal, FlowRefused):
         details["reason"] = refusal.why.value
+    if isinstance(refusal, InvalidArguments) and isinstance(refusal.data, dict):
+        details |= refusal.data
     if isinstance(refusal, BadInputs):
         details["fields"] = dict(refusal.fields)
     if isinstance(refusal, Limited):

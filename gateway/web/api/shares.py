@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from quart import Blueprint, Response
 
 from gateway.errors import InvalidArguments, Unknown
 from gateway.manage.loans import Loan, recipient
 from gateway.manage.office import Office
-from gateway.manage.share_rows import USER, as_date
+from gateway.manage.share_rows import USER, Share, as_date
 from gateway.manage.shares import DAYS, share, unshare
 from gateway.manage.shares_seen import shared_with, shares_of
 from gateway.pipeline.administer import Asking
-from gateway.policy.terms import Json
-from gateway.web.api.envelope import Knock, Route, body, told
+from gateway.web.api.routes import Described, Knock
 from gateway.web.operations import Operations
 
 SHARE: Final = "tools.share"
@@ -48,50 +46,108 @@ class Unwanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     connection: str = ""
 
 
+class ShareTold(msgspec.Struct, frozen=True, rename="camel"):
+    """``connection`` is there where the share holds on one connection alone."""
+
+    tool_id: str
+    shared_by: str
+    shared_with: str
+    access_level: str
+    shared_at: str
+    expires_at: str | None
+    account: bool
+    connection: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class LentTold(msgspec.Struct, frozen=True, rename="camel"):
+    connection: str
+    shared_with: str
+    access_level: str
+    tools: tuple[str, ...]
+    shared_at: str
+    expires_at: str | None
+
+
+class SharesEnded(msgspec.Struct, frozen=True, rename="camel"):
+    """``ended``: how many."""
+
+    tool_id: str
+    ended: int
+
+
+class LoansEnded(msgspec.Struct, frozen=True):
+    connection: str
+    ended: int
+
+
+class SharedTold(msgspec.Struct, frozen=True, rename="camel"):
+    shared_by_me: tuple[ShareTold, ...]
+    shared_with_me: tuple[ShareTold, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SharesApi:
-    """``accept_query``: whether a key may stand in the query."""
+    """The routes of shares."""
 
     office: Office
     operations: Operations
-    accept_query: bool = False
 
-    def blueprint(self) -> Blueprint:
-        """The routes."""
-        api = Blueprint("api_shares", __name__)
-        for method, rule, name, route in (
-            ("POST", "/tools/share", SHARE, self._share),
-            ("DELETE", "/tools/share", UNSHARE, self._unshare),
-            ("GET", "/tools/shared", SHARED, self._shared),
-        ):
-            answering = Route(self.operations.pipeline, name, route, self.accept_query)
-            api.add_url_rule(rule, name.replace(".", "-"), answering.answer, methods=[method])
-        return api
+    def routes(self) -> tuple[Described, ...]:
+        """All of them."""
+        rule = "/tools/share"
+        return (
+            Described(
+                "POST",
+                rule,
+                SHARE,
+                self._share,
+                (ShareTold, LentTold),
+                takes=Wanted,
+                status=201,
+                summary="Share a tool, a prompt or a connection",
+            ),
+            Described(
+                "DELETE",
+                rule,
+                UNSHARE,
+                self._unshare,
+                (SharesEnded, LoansEnded),
+                takes=Unwanted,
+                summary="Take a share back",
+            ),
+            Described(
+                "GET",
+                "/tools/shared",
+                SHARED,
+                self._shared,
+                SharedTold,
+                summary="What you share, and what is shared with you",
+            ),
+        )
 
-    async def _share(self, who: Knock) -> Response:
-        wanted = await body(Wanted)
-        to = _recipient(wanted)
-        if not wanted.tool_id:
-            return await self._lend(who, wanted, to)
-        if wanted.tools:
+    async def _share(self, who: Knock, body: Wanted) -> ShareTold | LentTold:
+        to = _recipient(body)
+        if not body.tool_id:
+            return await self._lend(who, body, to)
+        if body.tools:
             raise InvalidArguments("`tools` says what of a `connection` is shared; leave it out beside `toolId`")
 
-        async def made(asker: Asking) -> Response:
+        async def made(asker: Asking) -> ShareTold:
             done = await share(
                 self.office,
                 asker,
-                wanted.tool_id,
+                body.tool_id,
                 to,
-                wanted.access_level,
-                wanted.days,
-                with_account=wanted.with_account,
-                connection=wanted.connection,
+                body.access_level,
+                body.days,
+                with_account=body.with_account,
+                connection=body.connection,
             )
-            return told(done.shown, 201)
+            return _share(done)
 
         return await self.operations.pipeline.administered(SHARE, who.subject, who.origin, made)
 
-    async def _lend(self, who: Knock, wanted: Wanted, to: str) -> Response:
+    async def _lend(self, who: Knock, wanted: Wanted, to: str) -> LentTold:
         if not wanted.connection or wanted.with_account:
             raise InvalidArguments("say what is shared: `toolId`, or the id of a `connection`")
         loan = await self.operations.lend(
@@ -103,22 +159,21 @@ class SharesApi:
             tools=wanted.tools,
             days=wanted.days,
         )
-        return told(_loan(loan), 201)
+        return _loan(loan)
 
-    async def _unshare(self, who: Knock) -> Response:
-        wanted = await body(Unwanted)
-        to = _recipient(wanted)
-        if not wanted.tool_id:
-            return await self._end(who, wanted.connection, to)
-        if wanted.connection:
+    async def _unshare(self, who: Knock, body: Unwanted) -> SharesEnded | LoansEnded:
+        to = _recipient(body)
+        if not body.tool_id:
+            return await self._end(who, body.connection, to)
+        if body.connection:
             raise InvalidArguments("name `toolId` or `connection`, not both: a tool is unshared on every connection")
 
-        async def ended(asker: Asking) -> Response:
-            return told({"toolId": wanted.tool_id, "ended": await unshare(self.office, asker, wanted.tool_id, to)})
+        async def ended(asker: Asking) -> SharesEnded:
+            return SharesEnded(body.tool_id, await unshare(self.office, asker, body.tool_id, to))
 
         return await self.operations.pipeline.administered(UNSHARE, who.subject, who.origin, ended)
 
-    async def _end(self, who: Knock, connection: str, to: str) -> Response:
+    async def _end(self, who: Knock, connection: str, to: str) -> LoansEnded:
         if not connection:
             raise InvalidArguments("say what is shared: `toolId`, or the id of a `connection`")
         borrower = recipient(to)
@@ -128,15 +183,13 @@ class SharesApi:
             raise Unknown(f"the connection is not shared with `{to[:200]}`")
         for each in found:
             await self.operations.end_loan(who.subject, who.origin, connection, each.id)
-        return told({"connection": connection, "ended": len(found)})
+        return LoansEnded(connection, len(found))
 
-    async def _shared(self, who: Knock) -> Response:
-        async def listed(asker: Asking) -> Response:
+    async def _shared(self, who: Knock) -> SharedTold:
+        async def listed(asker: Asking) -> SharedTold:
             by_him = await shares_of(self.office, asker)
             with_him = await shared_with(self.office, asker)
-            return told(
-                {"sharedByMe": [each.shown for each in by_him], "sharedWithMe": [each.shown for each in with_him]}
-            )
+            return SharedTold(tuple(map(_share, by_him)), tuple(map(_share, with_him)))
 
         return await self.operations.pipeline.administered(SHARED, who.subject, who.origin, listed)
 
@@ -148,12 +201,16 @@ def _recipient(wanted: Wanted | Unwanted) -> str:
     return named[0]
 
 
-def _loan(loan: Loan) -> dict[str, Json]:
-    return {
-        "connection": loan.connection,
-        "sharedWith": loan.borrower.removeprefix(USER),
-        "accessLevel": loan.level.value,
-        "tools": list(loan.tools),
-        "sharedAt": as_date(loan.made_at),
-        "expiresAt": None if loan.expires_at is None else as_date(loan.expires_at),
-    }
+def _share(share: Share) -> ShareTold:
+    return msgspec.convert(share.shown, ShareTold)
+
+
+def _loan(loan: Loan) -> LentTold:
+    return LentTold(
+        connection=loan.connection,
+        shared_with=loan.borrower.removeprefix(USER),
+        access_level=loan.level.value,
+        tools=tuple(loan.tools),
+        shared_at=as_date(loan.made_at),
+        expires_at=None if loan.expires_at is None else as_date(loan.expires_at),
+    )

@@ -18,7 +18,6 @@ from connectors.base import Secret
 from connectors.definition.platform import Platform
 from connectors.definition.terms import AuthKind
 from gateway.connections.linking import Linking
-from gateway.connections.redirects import address_back
 from gateway.connections.terms import BadInputs, Ended, FlowRefused, Opened, Redirect, Why
 from gateway.errors import Refusal
 from gateway.pipeline.passage import NOBODY, Passage
@@ -152,7 +151,7 @@ class Connecting:
             settled = await self.operations.settle(visitor.subject, visitor.origin, flow, keep=keep)
         else:
             settled = await self._witness("connections.settle", visitor, partial(self._settled, flow, keep))
-        return await self._over(visitor, Ended(settled, address_back(settled)), "")
+        return await self._over(visitor, Ended(settled, self.linking.next_of(settled)), "")
 
     async def _settled(self, flow: str, keep: bool, passage: Passage) -> Flow:
         """Nobody is signed in: the browser alone proves who it is, where the operator lets it."""

@@ -514,16 +514,18 @@ async def test_the_operator_lends_his_credential_where_he_has_set_one(desk):
     assert (open_.holds(BOB), open_.holds(""), open_.owner("system")) == (True, True, "")
 
 
-async def test_a_new_definition_serves_from_now_on_and_is_told_where_it_changes_tools(desk, call):
+async def test_a_new_definition_serves_from_now_on_and_is_told(desk, call):
     server, connector, _ = await desk(fine, READ)
     changes: list[Change] = []
     connector.watch(changes.append)
     base = f"http://127.0.0.1:{server.port}/v2"
     connector.replace(platform(base, READ))
-    assert changes == []
+    assert changes == [Change("desk", Event.TOOLS)], "what was read by the old one counts no more"
+    connector.replace(platform(base, READ))
+    assert len(changes) == 1, "the same again is no news"
     assert (await call(connector, who="x"))["structuredContent"]["target"] == "/v2/people/x"
     connector.replace(platform(base, READ, WRITE))
-    assert changes == [Change("desk", Event.TOOLS)]
+    assert changes == 2 * [Change("desk", Event.TOOLS)]
     assert connector.platform.definition.actions == (READ, WRITE)
     with pytest.raises(ValueError, match="another platform"):
         connector.replace(type(connector.platform)("other", connector.platform.definition))
