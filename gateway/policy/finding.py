@@ -141,13 +141,15 @@ class Finder:
         return self._administers.put(key, tuple(row for row in rows if is_administration(row.rule)))
 
     def enters(self, subject: Subject, domain: str, now: int) -> bool:
-        """Whether some living allow lets ``subject`` use or connect anything there, and no deny takes it all."""
+        """Whether some living allow of ``domain`` itself lets ``subject`` use or connect anything there, and no deny
+        takes it all.
+        """
         key = subject.name, domain, subject.groups, self._eras.at(now)
         if (known := self._enters.get(key)) is not None:
             return known
         names = self.known(subject.name, domain, subject.groups, now).names
         rules = [row.rule for row in self._of(names.deny, domain) if row.rule.subject in names.deny and row.lives(now)]
-        let_in = any(lets_in(rule) and rule.subject in names.allow for rule in rules)
+        let_in = any(rule.domain == domain and lets_in(rule) and rule.subject in names.allow for rule in rules)
         return self._enters.put(key, let_in and not any(map(shuts_out, rules)))
 
     def _loans(self, names: frozenset[str], domain: str) -> Iterable[Row]:

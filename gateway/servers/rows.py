@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from gateway.identity import normal_email
+from gateway.policy.condition_text import MAX_TEXT
 from gateway.policy.condition_values import quoted
 from gateway.policy.spelling import spelled_name
 from gateway.records import Grant, Listing, Restrictions, Server
@@ -18,9 +19,11 @@ KIND: Final = "server"
 """The ``kind`` of grants that follow from a server; none of them stands in the store."""
 
 ROOM: Final = 5_000
-"""Characters of one list of names in a condition, which may hold three; a longer list becomes several rows."""
+"""Characters of one condition; what is kept out by a longer list is several rows."""
 
-_Conditions: TypeAlias = Callable[[tuple[str, ...]], Iterable[str]]
+_ANY: Final = "true"
+
+_Conditions: TypeAlias = Callable[[Iterable[str]], Iterable[str]]
 
 
 def grants_of(server: Server) -> tuple[Grant, ...]:
@@ -43,8 +46,11 @@ def all_grants(changes: Changes) -> tuple[Grant, ...]:
 
 
 def fits(server: Server, most: int) -> bool:
-    """Whether what follows from ``server`` are at most so many rows; costs no more where they are."""
-    return sum(1 for _ in islice(_rows(server), most + 1)) <= most
+    """Whether what follows from ``server`` are at most so many rows, each with a condition that one row can hold;
+    costs no more where they are.
+    """
+    rows = list(islice(_rows(server), most + 1))
+    return len(rows) <= most and all(len(when) <= MAX_TEXT for *_, when, _ in rows)
 
 
 def end_user(server: str, name: str) -> str:
@@ -62,18 +68,19 @@ def called(server: str, name: str) -> Iterator[str]:
 
 
 def _rows(server: Server) -> Iterator[tuple[str, ...]]:
-    allowed = [*_uses(server.restrictions)]
-    connects = [*_connects(server.restrictions)]
+    """Whoever is let in may use and connect everything; what is not for the server is denied to all, whatever other
+    rows allow them.
+    """
     for subject in _members(server):
-        for object, when in allowed:
-            yield subject, "self", object, "write", when, "allow"
-        for object, when in connects:
-            yield subject, "self", object, "connect", when, "allow"
+        yield subject, "self", "*", "write", "", "allow"
+        yield subject, "self", "*", "connect", "", "allow"
     if server.restrictions.users is None:
-        for object, when in allowed:
-            for owner in ("self", server.owner):  # what needs no account is his own
-                yield f"server:{server.id}", owner, object, "write", when, "allow"
-    yield from _denials(server)
+        for owner in ("self", server.owner):  # what needs no account is his own
+            yield f"server:{server.id}", owner, "*", "write", "", "allow"
+    for subject in _banned(server):
+        yield subject, "*", "*", "*", "", "deny"
+    for object, action, when in _denials(server.restrictions):
+        yield "*", "*", object, action, when, "deny"
 
 
 def _members(server: Server) -> Iterator[str]:
@@ -89,77 +96,72 @@ def _members(server: Server) -> Iterator[str]:
         yield "user:*"
 
 
-def _denials(server: Server) -> Iterator[tuple[str, ...]]:
-    found = server.restrictions
-    if found.users is not None and not found.users.allow:
-        for name in found.users.names:
-            for subject in called(server.id, name):
-                yield subject, "*", "*", "*", "", "deny"
-    if found.connectors is not None and not found.connectors.allow:
-        for when in _connectors(found.connectors.names):
-            yield "*", "*", "*", "*", when, "deny"
-    if found.actions is not None and not found.actions.allow:
-        for when in _actions(found.actions.names):
-            yield "*", "*", "*", "read", when, "deny"
+def _banned(server: Server) -> Iterator[str]:
+    users = server.restrictions.users
+    if users is not None and not users.allow:
+        for name in users.names:
+            yield from called(server.id, name)
 
 
-def _uses(found: Restrictions) -> Iterator[tuple[str, str]]:
-    """Objects and conditions of what may be used, whatever else is denied."""
-    for object, actions in _permitted(found):
-        for connectors in _allowed(found.connectors, _connectors):
-            for named in _allowed(found.actions, _actions):
-                for own in actions:
-                    yield object, " and ".join(f"({each})" for each in (connectors, named, own) if each)
+def _denials(found: Restrictions) -> Iterator[tuple[str, str, str]]:
+    """Objects, actions and conditions of what is not for the server."""
+    for when in _outside(found.connectors, _connectors):
+        yield from _closed(when)
+    for when in _outside(found.actions, _actions):
+        yield "*", "read", when
+    if found.permissions is not None:
+        yield from _closed(_but(_connectors(each.connector for each in found.permissions)))
+        for each in found.permissions:
+            if "*" not in each.actions:
+                yield f"{each.connector}/*", "read", _but(_actions(each.actions))
 
 
-def _permitted(found: Restrictions) -> Iterator[tuple[str, Sequence[str]]]:
-    if found.permissions is None:
-        yield "*", ("",)
-        return
-    for each in found.permissions:
-        everything = "*" in each.actions
-        yield f"{each.connector}/*", ("",) if everything else tuple(_actions(each.actions))
+def _closed(when: str) -> Iterator[tuple[str, str, str]]:
+    yield "*", "read", when
+    yield "*", "connect", when
 
 
-def _connects(found: Restrictions) -> Iterator[tuple[str, str]]:
-    for when in _allowed(found.connectors, _connectors):
-        if found.permissions is None:
-            yield "*", when
-        for each in found.permissions or ():
-            if each.connector != "custom":
-                yield each.connector, when
+def _outside(listing: Listing | None, conditions: _Conditions) -> Iterable[str]:
+    """The conditions of what a list keeps out."""
+    if listing is None:
+        return ()
+    return (_but(conditions(listing.names)),) if listing.allow else conditions(listing.names)
 
 
-def _allowed(listing: Listing | None, conditions: _Conditions) -> Iterable[str]:
-    return conditions(listing.names) if listing is not None and listing.allow else ("",)
+def _but(conditions: Iterable[str]) -> str:
+    """Of all that meets none of ``conditions``; always, where there is none."""
+    met = " or ".join(f"({each})" for each in conditions)
+    return f"not ({met})" if met else ""
 
 
-def _connectors(names: tuple[str, ...]) -> Iterator[str]:
+def _connectors(names: Iterable[str]) -> Iterator[str]:
     return _among("tool.connector", names)
 
 
-def _actions(names: tuple[str, ...]) -> Iterator[str]:
+def _actions(names: Iterable[str]) -> Iterator[str]:
     """Which tools are meant: ``NAME`` or ``CONNECTOR:NAME``, where one ``*`` may begin or end the name."""
-    plain = [each for each in names if ":" not in each and "*" not in each]
-    return _joined((*_among("tool.name", plain), *(_condition(each) for each in names if each not in set(plain))))
+    found: dict[str, list[str]] = {}
+    for each in names:
+        connector, _, action = each.rpartition(":")
+        found.setdefault(connector, []).append(action)
+    return _joined(term for connector, actions in found.items() for term in _of(connector, actions))
 
 
-def _condition(action: str) -> str:
-    connector, colon, name = action.rpartition(":")
-    if not colon:
-        return _name_condition(name)
+def _of(connector: str, actions: Sequence[str]) -> Iterator[str]:
+    patterns = {each: None for each in actions if "*" in each}
+    named = (*_among("tool.name", (each for each in actions if each not in patterns)), *map(_pattern, patterns))
+    if not connector:
+        return iter(named)
     here = f"tool.connector == {quoted(connector)}"
-    return here if name == "*" else f"({here} and {_name_condition(name)})"
+    return (here if each == _ANY else f"({here} and {each})" for each in named)
 
 
-def _name_condition(name: str) -> str:
+def _pattern(name: str) -> str:
     if name == "*":
-        return "true"
+        return _ANY
     if name.endswith("*"):
         return f"starts(tool.name, {quoted(name[:-1])})"
-    if name.startswith("*"):
-        return f"ends(tool.name, {quoted(name[1:])})"
-    return f"tool.name == {quoted(name)}"
+    return f"ends(tool.name, {quoted(name[1:])})"
 
 
 def _among(field: str, names: Iterable[str]) -> Iterator[str]:

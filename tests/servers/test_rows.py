@@ -9,6 +9,7 @@ from gateway.pipeline import Arrival
 from gateway.policy.terms import Subject
 from gateway.records import Listing, Mode, Permission, Restrictions, Server, Token
 from gateway.servers.known import token_proof
+from gateway.servers.rows import fits
 from tests.builders import AMY, NOON, ORIGIN, RING, Door, call
 from tests.fakes import FakeConnector, tool
 
@@ -141,7 +142,43 @@ async def test_what_changes_on_a_server_is_what_its_next_list_shows():
     assert await listed(door, subject) == ["x", "y"]
 
 
-async def test_a_long_list_of_names_becomes_several_rows_that_mean_the_same():
+async def test_what_a_long_list_keeps_out_is_several_rows_that_mean_the_same():
     names = tuple(f"a:{'n' * 60}{number}" for number in range(1_000))
-    door = house(restrictions=Restrictions(actions=Listing(allow=True, names=(*names, "b:x"))))
-    assert await listed(door, await came(door)) == ["b__x"]
+    door = house(restrictions=Restrictions(actions=Listing(allow=False, names=(*names, "b:x"))))
+    assert await listed(door, await came(door)) == ["a__x", "a__y"]
+
+
+@pytest.mark.parametrize(
+    ("names", "holds"), [([f"a:{'n' * 10}{number}" for number in range(900)], True), ([f"a:{'n' * 60}{number}" for number in range(900)], False)]
+)  # fmt: skip
+async def test_what_alone_is_let_through_has_to_fit_one_row(names, holds):
+    offered = server(restrictions=Restrictions(actions=Listing(allow=True, names=(*names, "b:x"))))
+    assert fits(offered, 100) == holds
+    if holds:
+        door = house(restrictions=offered.restrictions)
+        assert await listed(door, await came(door)) == ["b__x"]
+
+
+ANYWHERE = (
+    "p, user:eve@example.com, *, self, *, write, , allow\np, user:eve@example.com, *, self, *, connect, , allow\n"
+)
+
+
+async def test_a_row_for_all_domains_lets_nobody_in_to_a_server_that_is_not_for_him():
+    door = house(ROWS + ANYWHERE)
+    door.person("eve@example.com")
+    with pytest.raises(Barred):
+        await door.pipeline.arrive(Arrival(key=door.keys["eve@example.com"], domain=ID))
+
+
+@pytest.mark.parametrize(
+    "restrictions",
+    [
+        Restrictions(connectors=Listing(allow=True, names=("b",))),
+        Restrictions(actions=Listing(allow=True, names=("b:*",))),
+        Restrictions(permissions=(Permission(connector="b", actions=("x",)),)),
+    ],
+)
+async def test_a_row_for_all_domains_widens_no_restriction(restrictions):
+    door = house(ROWS + ANYWHERE, restrictions=restrictions, public=True)
+    assert await listed(door, door.person("eve@example.com")) == ["b__x"]

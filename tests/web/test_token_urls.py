@@ -171,7 +171,7 @@ async def test_a_stranger_learns_nothing_of_a_server():
         assert answer.told["error"]["code"] == "FORBIDDEN"
         assert SAID not in answer.text
         entry = at.door.last
-        assert (entry.subject, entry.domain, entry.allowed, entry.outcome) == (f"user:{EVE}", ID, False, "denied")
+        assert (entry.subject, entry.domain, entry.allowed, entry.outcome) == (f"user:{EVE}", ID, False, "barred")
 
 
 async def test_whom_a_server_keeps_out_by_name_is_a_stranger_there():
