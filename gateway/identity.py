@@ -93,6 +93,8 @@ def vouched_email(text: str) -> str:
 def normal_email(text: str) -> str:
     """``text`` as the id of an account: lower case, NFC. Raises ``ValueError`` with a sentence."""
     email = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).lower())
+    if "\N{KELVIN SIGN}" in text:  # NFC makes a K of it, and so the address of somebody else
+        raise ValueError(f"`{_visible(text)}` is not an e-mail address: write a plain `K`")
     if len(email.encode("utf-8", "replace")) > 254:
         raise ValueError("an e-mail address has at most 254 bytes")
     if _EMAIL.fullmatch(email) is None or "=?" in email or any(unicodedata.category(each)[0] in "CZ" for each in email):

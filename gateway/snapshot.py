@@ -52,8 +52,13 @@ class Snapshot:
         return self.still_valid(subject, now) and self.reaches(subject, domain) and self.enters(subject, domain, now)
 
     def enters(self, subject: Subject, domain: str, now: int) -> bool:
-        """Whether the policy lets ``subject`` in, where ``domain`` is a server that a user offers."""
-        return self.servers.get(domain) is None or self.policy.enters(subject, domain, now)
+        """Whether the policy lets ``subject`` in, where ``domain`` is a server that a user offers. A server is a loan:
+        it ends with the account of its owner, whatever else of that is still to be cleared away.
+        """
+        server = self.servers.get(domain)
+        if server is None:
+            return True
+        return server.owner.removeprefix("user:") in self.identities.users and self.policy.enters(subject, domain, now)
 
     def reaches(self, subject: Subject, domain: str) -> bool:
         """Whether every key that ``subject`` rests on counts on the server of ``domain``."""

@@ -29,7 +29,7 @@ from gateway.pipeline import connecting, meta_definitions, parking, request_stat
 from gateway.pipeline.door import FREE
 from gateway.policy import condition_text, folder
 from gateway.policy.terms import Reason
-from gateway.sessions import IDLE_MS, PER_SUBJECT, RUNNING, SUBSCRIBED, WAITING, WAITING_BYTES
+from gateway.sessions import IDLE_MS, PER_SERVER, PER_SUBJECT, RUNNING, SUBSCRIBED, WAITING, WAITING_BYTES
 from gateway.settings import Binding, Mode, Names, ServerMode, Settings, SettingsError, Tools, Unsure, load
 from gateway.store import mongo, mongo_trail
 from gateway.web.asgi import BODY_S
@@ -73,6 +73,7 @@ PLACES = {
     ("tools", "_handlers", "table"): "[handlers]",
     ("tools", "_named", "table"): "[secrets.{name}]",
     ("mail", "read_mail", "table"): "[mail]",
+    ("issuers", "_issuer", "table"): "[issuers.{name}]",
     ("limits", "read_address_limits", "top"): "",
     ("limits", "read_address_limits", "table"): "[limits]",
 }
@@ -82,7 +83,7 @@ PLACES = {
 def asked_for() -> dict[str, set[str]]:
     """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections that are not the operator's."""
     found: dict[str, set[str]] = {}
-    for module in ("load", "upstreams", "personal", "connectors", "limits", "mail", "tools"):
+    for module in ("load", "upstreams", "personal", "connectors", "issuers", "limits", "mail", "tools"):
         for function in ast.walk(ast.parse(CODE[ROOT / "gateway" / "settings" / f"{module}.py"])):
             if not isinstance(function, ast.FunctionDef):
                 continue
@@ -142,6 +143,7 @@ SAMPLES = {
     "[sign_in.oidc]": ("connectors", ('[sign_in.oidc]\nissuer = "https://x.example"\nclient_id = "x"\n',)),
     "[http]": ("tools", ("[http]\n",)),
     "[handlers]": ("tools", ("[handlers]\n",)),
+    "[issuers.{name}]": ("ostiary", ('[issuers.x]\nissuer = "https://x.example"\n',)),
     "[mail]": ("ostiary", ('[mail]\nhost = "x.example"\nsender = "x@x.example"\n',)),
 }
 
@@ -299,6 +301,7 @@ def test_the_table_of_methods_is_that_of_the_code():
                 int(BODY_S),
                 PER_SUBJECT,
                 PER_SUBJECT,
+                PER_SERVER,
                 IDLE_MS // 60_000,
                 RUNNING,
                 SUBSCRIBED,

@@ -297,7 +297,7 @@ def test_an_address_has_one_spelling(text, email):
     [
         "", "ada", "@example.com", "ada@", "a@b@c", "a b@example.com", "a\n@example.com", "a\x00@example.com", "a\u202e@example.com",
         "user:ada@example.com", "*@example.com", "a/b@example.com", "a,b@example.com", "x" * 250 + "@example.com", "a\u2028@example.com",
-        "\ud800@example.com",
+        "\ud800@example.com", "ma\u212aer@example.com",
     ],
 )  # fmt: skip
 def test_what_is_not_one_plain_address_is_refused(text):

@@ -10,6 +10,7 @@ from gateway.mcp.terms import Notification, Request
 from gateway.policy.terms import Subject
 from gateway.sessions import (
     IDLE_MS,
+    PER_SERVER,
     PER_SUBJECT,
     SUBSCRIBED,
     WAITING,
@@ -294,3 +295,27 @@ async def test_closing_waits_until_what_ran_has_ended():
     await asyncio.sleep(0)
     await sessions.close()
     assert ended == ["on record"]
+
+
+def test_who_makes_up_end_users_holds_no_more_than_a_server_may_and_ends_nobody_elses():
+    sessions = Sessions()
+    others = [Subject("end:desk/ann"), ANN, Subject("server:shop")]
+    kept = [sessions.open(each, "desk", "mcp", 0) for each in others]
+    made = [sessions.open(Subject(f"end:shop/{number}"), "shop", "mcp", 1 + number) for number in range(PER_SERVER)]
+    assert len(sessions) == PER_SERVER + len(others)
+    newest = sessions.open(Subject("end:shop/one-more"), "shop", "mcp", 9999)
+    assert len(sessions) == PER_SERVER + len(others)
+    for each in (*kept, made[1], newest):
+        assert sessions.find(each.id, each.subject, transport="mcp", now=10_000) is each
+    with pytest.raises(Unknown):
+        sessions.find(made[0].id, made[0].subject, transport="mcp", now=10_000)
+
+
+def test_streams_of_end_users_are_bounded_for_each_server_too():
+    sessions = Sessions()
+    other = stream(Subject("end:desk/ann"))
+    sessions.attach(other)
+    made = [stream(Subject(f"end:shop/{number}")) for number in range(PER_SERVER + 1)]
+    for each in made:
+        sessions.attach(each)
+    assert [each.closed for each in (other, made[0], made[1], made[-1])] == [False, True, False, False]

@@ -18,7 +18,10 @@ from gateway.policy.terms import Json
 KINDS: Final = ("RSA", "EC", "OKP")
 MOST_BYTES: Final = 16 * 1024
 MOST_KEYS: Final = 100
-RSA_BITS: Final = 2048
+RSA_BITS: Final = (2048, 8192)
+RSA_EXPONENT_BITS: Final = 64
+"""A key that is longer costs whoever checks by it far more than whoever made it up."""
+
 SECRET_BYTES: Final = 32
 """A shared secret is at least as long as what it signs with (RFC 7518 §3.2)."""
 
@@ -126,7 +129,7 @@ def _parts(token: str) -> tuple[Mapping[str, Json], bytes]:
 
 def _keys(listed: Sequence[Json]) -> Iterator[Key]:
     for each in listed[:MOST_KEYS]:
-        if not isinstance(each, dict) or each.get("use", "sig") != "sig" or each.get("kty") not in KINDS or _weak(each):
+        if not isinstance(each, dict) or each.get("use", "sig") != "sig" or not _fits(each):
             continue
         try:
             key = JWKRegistry.import_key(cast("dict[str, str | list[str]]", each))
@@ -136,7 +139,14 @@ def _keys(listed: Sequence[Json]) -> Iterator[Key]:
             yield key
 
 
-def _weak(key: Mapping[str, Json]) -> bool:
-    """Whether an RSA modulus is shorter than ``RSA_BITS`` by its text, six bits a letter."""
-    modulus = key.get("n", "")
-    return key.get("kty") == "RSA" and isinstance(modulus, str) and len(modulus.lstrip("A")) * 6 < RSA_BITS
+def _fits(key: Mapping[str, Json]) -> bool:
+    """Whether its kind is one of ours; and of RSA, whether its numbers are neither too weak nor too long."""
+    if key.get("kty") != "RSA":
+        return key.get("kty") in KINDS
+    least, most = RSA_BITS
+    return least <= _bits(key.get("n")) <= most and _bits(key.get("e")) <= RSA_EXPONENT_BITS
+
+
+def _bits(number: Json) -> int:
+    """The length of a number by its text (RFC 7518 §2, Base64urlUInt), in whole bytes; 0 for what is none."""
+    return len(number.lstrip("A")) * 6 // 8 * 8 if isinstance(number, str) else 0

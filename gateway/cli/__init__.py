@@ -20,6 +20,7 @@ MODULES: Final = (
     "init",
     "users",
     "keys",
+    "servers",
     "upstreams",
     "connectors",
     "connections",

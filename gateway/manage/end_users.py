@@ -13,11 +13,12 @@ from unicodedata import normalize
 
 from gateway.errors import Conflict, InvalidArguments, Unknown
 from gateway.manage.asking import Asker, Operation, now_of
+from gateway.manage.key_bounds import check_maker
 from gateway.manage.office import Office
 from gateway.manage.remains import below, clear, of_end_user, remove_if_there
 from gateway.manage.stored import stored
 from gateway.policy.terms import Json
-from gateway.proofs.issued import MOST_SERVERS, Issued, issue
+from gateway.proofs.issued import HOUR_MS, MOST_SERVERS, Issued, issue
 from gateway.records import EndUser
 from gateway.servers.rows import end_user
 from gateway.store import base
@@ -87,8 +88,8 @@ async def delete_end_user(office: Office, asker: Asker, id: str) -> EndUser:
     """
     _allow(asker, "end-users.delete", "revoke", {"user": id})
     record = await _found(office, asker, id)
-    names = {end_user(each.id, id) for each in office.snapshot().servers.of(asker.subject.name)}
     await office.catch_up()
+    names = {end_user(each.id, id) for each in office.snapshot().servers.of(asker.subject.name)}
     await clear(office.store, await of_end_user(office.store, office.snapshot(), names))
     await remove_if_there(office.store.end_users, record.id)
     await office.followed()
@@ -103,8 +104,10 @@ async def token_of(office: Office, asker: Asker, id: str, servers: Sequence[str]
     mine = tuple(each.id for each in office.snapshot().servers.of(asker.subject.name))
     chosen = _all_of(asker, id, servers, mine) if servers else _any_of(asker, id, mine)
     await _found(office, asker, id)
+    now = now_of(asker)
+    check_maker(asker, chosen, now + HOUR_MS)
     try:
-        return issue(office.ring, tenant=asker.subject.name, servers=chosen, name=id, now=now_of(asker))
+        return issue(office.ring, tenant=asker.subject.name, servers=chosen, name=id, now=now)
     except ValueError as error:
         raise InvalidArguments(f"`servers`: {error}") from None
 

@@ -1,7 +1,7 @@
-"""What a key may be: how it is called, where it counts, how long it lives, and what a key may make of another.
+"""What a key may be: how it is called, where it counts, how long it lives, and what may be made with it.
 
-A key that counts on some servers alone makes none that counts elsewhere, and none that outlives it. This file knows no
-store.
+With a key that counts on some servers alone nobody makes a key or a token that counts elsewhere, nor one that outlives
+it. This file knows no store.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,18 +21,18 @@ MOST_OVERLAP_S: Final = 7 * 24 * 3600
 
 
 def check_maker(asker: Asker, servers: Sequence[str], expires_at: int | None) -> None:
-    """Raises ``InvalidArguments`` where a key that proves ``asker`` makes none that counts on ``servers`` (none:
-    everywhere) until ``expires_at`` (ms since the epoch; ``None``: for good).
+    """Raises ``InvalidArguments`` where a key that proves ``asker`` makes nothing that lets somebody in on ``servers``
+    (none: everywhere) until ``expires_at`` (ms since the epoch; ``None``: for good).
     """
     for maker in _confined(asker):
         if not servers or not set(servers) <= set(maker.servers):
             listed = ", ".join(f"`{each}`" for each in maker.servers)
             raise InvalidArguments(
-                f"`servers`: your key counts on {listed} alone, and makes no key that counts elsewhere; name only these"
+                f"`servers`: your key counts on {listed} alone, and opens nothing elsewhere; name only these"
             )
         if maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
             raise InvalidArguments(
-                "`expiresInDays`: your key counts on some servers alone, and makes no key that outlives it; say fewer"
+                "`expiresInDays`: your key counts on some servers alone, and makes nothing that outlives it; say fewer"
             )
 
 

@@ -50,10 +50,12 @@ class Key:
 
     @classmethod
     def of(cls, key: ApiKey) -> "Key":
+        """What may be told of ``key``."""
         return cls(credential(key.id), key.user, key.name, key.prefix, key.servers, key.created_at, key.expires_at)
 
     @property
     def shown(self) -> dict[str, Json]:
+        """As JSON."""
         return {
             "id": self.id,
             "email": self.email,

@@ -53,6 +53,7 @@ class Person:
 
     @property
     def shown(self) -> dict[str, Json]:
+        """As JSON."""
         return {"email": self.email, "name": self.name}
 
 
@@ -79,6 +80,7 @@ class Record:
 
     @property
     def shown(self) -> dict[str, Json]:
+        """As JSON."""
         return {
             "email": self.email,
             "name": self.name,

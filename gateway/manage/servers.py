@@ -7,7 +7,8 @@ what lets somebody in, whoever else may administer servers. What a record means 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,14 +20,15 @@ from gateway.errors import Conflict, InvalidArguments, Unknown
 from gateway.identity import normal_email
 from gateway.manage.asking import Asker, Operation, now_of
 from gateway.manage.granting import refusal
+from gateway.manage.key_bounds import check_maker
 from gateway.manage.office import Office
 from gateway.manage.remains import clear, of_servers
 from gateway.manage.stored import stored
 from gateway.mcp.jsonrpc import quoted
 from gateway.policy.engine import grant_rows
 from gateway.policy.layers import BadPolicy
-from gateway.policy.terms import Effect
-from gateway.records import Grant, Server, Signer, Token
+from gateway.policy.terms import Effect, Link, Rule
+from gateway.records import Grant, Server, Signer
 from gateway.servers import asked
 from gateway.servers.forms import ServerRenewal, ServerWanted, ServerWish
 from gateway.servers.opening import opened
@@ -34,6 +36,7 @@ from gateway.servers.reading import Draft, drafted, not_there, same_name, slug
 from gateway.servers.restrictions import Known
 from gateway.servers.rows import fits, grants_of
 from gateway.servers.signers import context_of
+from gateway.servers.tokens import graced, new_token
 from gateway.store import base
 from gateway.store.base import MAX_RECORD, NotFound
 from gateway.vault import Vault
@@ -47,10 +50,10 @@ MOST_ROWS: Final = 4_000
 MOST_TOKENS: Final = 5
 """Tokens that count at the same time: the newest, and those in their grace period."""
 
-_TOKEN: Final = "mcp_token_"  # noqa: S105 (what it begins with)
-_SHOWN: Final = len(_TOKEN) + 2
 _ROOM: Final = MAX_RECORD - 10_000
 _USER: Final = "user:"
+_BREATH: Final = 100
+"""After how many servers that are asked about others get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,13 @@ async def create(counter: Counter, asker: Asker, wish: ServerWish) -> Issued:
     asker.allow(_question_of("create", "manage", draft.server, wish.token_expires_in_days or None))
     await _check_names(counter, draft.server, blank)
     await office.catch_up()
-    _refuse_another(office, draft.server)
-    token, kept = _new_token(office, now, wish.token_expires_in_days)
+    _refuse_another(office, draft.server, further=True)
+    token, kept = new_token(office.ring, now, wish.token_expires_in_days)
+    check_maker(asker, (), kept.expires_at)
     id = f"{slug(wish.name)}-{secrets.token_hex(4)}"
     record = _sealed(counter, draft, id, by=asker.subject.name, now=now)
     record = structs.replace(record, tokens=(kept,), created_at=now)
-    await _check_rows(asker, record)
+    await _check_loan(asker, record)
     return Issued(await _added(office, record), token)
 
 
@@ -108,8 +112,12 @@ async def list_servers(office: Office, asker: Asker, owner: str = "") -> tuple[S
     await office.catch_up()
     servers = office.snapshot().servers
     whose = asker.subject.name if not owner else owner if ":" in owner or owner == "*" else _account(owner)
-    there = servers.by_id.values() if whose == "*" else servers.of(whose)
-    found = [each for each in there if asker.may(_question("list", "inspect", each))]
+    found = []
+    for place, each in enumerate(servers.by_id.values() if whose == "*" else servers.of(whose)):
+        if place % _BREATH == _BREATH - 1:
+            await asyncio.sleep(0)
+        if asker.may(_question("list", "inspect", each)):
+            found.append(each)
     if not found:
         asker.allow(_question("list", "inspect", Server(id="", owner=asker.subject.name, name="")))
     return tuple(sorted(found, key=lambda each: (each.name.casefold(), each.id)))
@@ -136,13 +144,15 @@ async def update(
         raise _no_server(id)
     _refuse_moved(former, revs)
     opens = opened(former, draft.server)
-    if former.owner != asker.subject.name and opens:
-        raise InvalidArguments(f"only its owner opens a server, and this does: {opens[0]}")
+    if opens:
+        _check_opener(asker, former, opens[0])
     await _check_names(counter, draft.server, former)
     _refuse_another(office, draft.server)
     record = _sealed(counter, draft, id, by=asker.subject.name, now=now)
     if former.owner == asker.subject.name:
-        await _check_rows(asker, record, [each.id for each in grants_of(former)])
+        await _check_loan(asker, record, [each.id for each in grants_of(former)])
+    else:
+        _rows_of(record)
     return Changed(await _replaced(office, former, record), opens)
 
 
@@ -155,6 +165,8 @@ async def delete(office: Office, asker: Asker, id: str, *, revs: Collection[int]
     """
     known = await _found(office, asker, id, "delete", "manage")
     _refuse_moved(known, revs)
+    if revs is not None:
+        await _put(office, structs.replace(known, tokens=()))
     try:
         await office.store.servers.remove(id)
     except NotFound:
@@ -179,18 +191,23 @@ async def regenerate(office: Office, asker: Asker, id: str, renewal: ServerRenew
         raise _no_server(id)
     if known.owner != asker.subject.name:
         raise InvalidArguments("only its owner lets somebody in to a server; a token of it can be revoked")
-    token, kept = _new_token(office, now, days)
-    tokens = (kept, *_graced(known.tokens, now, now + renewal.grace_seconds * 1000))
+    token, kept = new_token(office.ring, now, days)
+    check_maker(asker, (id,), kept.expires_at)
+    tokens = (kept, *graced(known.tokens, now, now + renewal.grace_seconds * 1000))
     record = structs.replace(known, tokens=tokens[:MOST_TOKENS], by=asker.subject.name, updated_at=now)
     return Issued(await _replaced(office, known, record), token)
 
 
 @stored
 async def revoke(office: Office, asker: Asker, id: str) -> Server:
-    """The server ``id`` without any token. Raises ``Denied``, ``Unknown``, ``Conflict``."""
-    known = await _found(office, asker, id, "revoke", "revoke")
-    record = structs.replace(known, tokens=(), by=asker.subject.name, updated_at=now_of(asker))
-    return await _replaced(office, known, record)
+    """The server ``id`` without any token, whatever others change meanwhile. Raises ``Denied``, ``Unknown``."""
+    while True:
+        known = await _found(office, asker, id, "revoke", "revoke")
+        record = structs.replace(known, tokens=(), by=asker.subject.name, updated_at=now_of(asker))
+        try:
+            return await _replaced(office, known, record)
+        except Conflict:
+            continue
 
 
 # -- what is asked, and of what
@@ -241,16 +258,25 @@ async def _check_names(counter: Counter, record: Server, former: Server) -> None
         raise InvalidArguments("; ".join(problems))
 
 
-async def _check_rows(asker: Asker, record: Server, former: Sequence[str] = ()) -> None:
-    """Raises ``InvalidArguments`` where the policy cannot hold what follows, or must not."""
-    if not fits(record, MOST_ROWS) or len(msgspec.json.encode(record)) > _ROOM:
-        raise InvalidArguments("`restrictions`: they are too long for one server; use `*`, or several servers")
-    try:
-        rows = [grant_rows(each) for each in _judged(record)]
-    except BadPolicy as bad:
-        raise InvalidArguments(f"`restrictions`: {bad}") from None
-    if sentence := await asyncio.to_thread(refusal, asker, *rows, replacing=former):
+def _check_opener(asker: Asker, record: Server, what: str) -> None:
+    """Raises ``InvalidArguments`` where he, or the key that proves him, lets nobody in there; ``what`` is opened."""
+    if record.owner != asker.subject.name:
+        raise InvalidArguments(f"only its owner opens a server, and this does: {what}")
+    check_maker(asker, (record.id,), None)
+
+
+async def _check_loan(asker: Asker, record: Server, former: Sequence[str] = ()) -> None:
+    """Raises ``InvalidArguments`` where its owner must not lend it so. ``former`` are the grants that end with it."""
+    if sentence := await asyncio.to_thread(refusal, asker, *_rows_of(record), replacing=former):
         raise InvalidArguments(f"the server cannot be opened like this: {sentence}")
+
+
+def _rows_of(record: Server) -> list[Rule | Link]:
+    """What follows from it, as it is judged. Raises ``InvalidArguments`` where the policy cannot hold that."""
+    with suppress(BadPolicy):  # of conditions that are longer once they are read
+        if fits(record, MOST_ROWS) and len(msgspec.json.encode(record)) <= _ROOM:
+            return [grant_rows(each) for each in _judged(record)]
+    raise InvalidArguments("`restrictions`: they are too long for one server; use `*`, or several servers")
 
 
 def _judged(record: Server) -> Iterable[Grant]:
@@ -270,12 +296,14 @@ def _judged(record: Server) -> Iterable[Grant]:
 # -- what is written
 
 
-def _refuse_another(office: Office, record: Server) -> None:
-    """Raises ``Conflict`` where the owner has too many, or another one of that name."""
+def _refuse_another(office: Office, record: Server, *, further: bool = False) -> None:
+    """Raises ``Conflict`` where the owner has another one of that name, ``InvalidArguments`` where a ``further`` one is
+    too many.
+    """
     others = [each for each in office.snapshot().servers.of(record.owner) if each.id != record.id]
     if any(same_name(each.name, record.name) for each in others):
         raise Conflict(f"`name`: there is a server {quoted(record.name)} already; take another name")
-    if not record.id and len(others) >= MOST:
+    if further and len(others) >= MOST:
         raise InvalidArguments(f"there are {MOST} servers, which is all that fit; delete one that is not used")
 
 
@@ -285,12 +313,14 @@ def _refuse_moved(known: Server, revs: Collection[int] | None) -> None:
 
 
 async def _added(office: Office, record: Server) -> Server:
-    """Of two that are made under one name at the same moment none stays: each maker looks once his own is there."""
+    """Of two that are made at the same moment, and of which one is too many, none stays: each maker looks once his own
+    is there.
+    """
     added = await office.store.servers.add(record)
     await office.catch_up()
     try:
-        _refuse_another(office, added)
-    except Conflict:
+        _refuse_another(office, added, further=True)
+    except (Conflict, InvalidArguments):
         await office.store.servers.remove(added.id)
         await office.followed()
         raise
@@ -298,14 +328,14 @@ async def _added(office: Office, record: Server) -> Server:
 
 
 async def _replaced(office: Office, former: Server, record: Server) -> Server:
-    """The record in the place of ``former``, followed; its former name again where another took the new one."""
+    """The record in the place of ``former``, followed; that one again where another server took the new name."""
     changed = await _put(office, record)
     await office.catch_up()
     if changed.name != former.name:
         try:
             _refuse_another(office, changed)
         except Conflict:
-            await _put(office, structs.replace(changed, name=former.name))
+            await _put(office, structs.replace(former, rev=changed.rev))
             await office.followed()
             raise
     return changed
@@ -334,27 +364,6 @@ def _sealed(counter: Counter, draft: Draft, id: str, *, by: str, now: int) -> Se
 
 def _signer_id() -> str:
     return secrets.token_hex(8)
-
-
-def _new_token(office: Office, now: int, days: int | None) -> tuple[Secret, Token]:
-    """A token of 256 random bits, and what is kept of it."""
-    text = _TOKEN + secrets.token_urlsafe(32)
-    kept = Token(
-        id=office.ring.hash(text),
-        secret_id=office.ring.current,
-        prefix=text[:_SHOWN],
-        created_at=now,
-        expires_at=now + days * asked.DAY_MS if days else None,
-    )
-    return Secret(text), kept
-
-
-def _graced(tokens: Iterable[Token], now: int, until: int) -> Iterator[Token]:
-    """Those that still count, until then at the latest."""
-    for each in tokens:
-        ends = until if each.expires_at is None else min(until, each.expires_at)
-        if ends > now:
-            yield structs.replace(each, expires_at=ends)
 
 
 def _account(email: str) -> str:

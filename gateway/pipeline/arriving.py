@@ -18,6 +18,7 @@ from gateway.snapshot import Snapshot
 
 NOT_HERE = "denied by policy: nothing of this server is for you"
 TWO_PROOFS = "Invalid authentication: the URL holds a token already; send no key beside it"
+TWO_USERS = "Invalid authentication: two signed tokens name different users; send one of them"
 NO_TOKEN = "Invalid or missing authentication"  # noqa: S105 (what is said, not a secret)
 
 
@@ -109,6 +110,8 @@ async def _end_user(arrival: Arrival, first: Subject | None, snapshot: Snapshot,
             raise missing()
         return first
     subject = await proofs.end_user(arrival.end_user, arrival.domain, snapshot, now)
+    if first is not None and first.name.startswith("end:") and first.name != subject.name:
+        raise Unauthenticated(TWO_USERS)
     if first is None or first.credential == subject.credential:
         return subject
     ends = [each.expires_at for each in (subject, first) if each.expires_at is not None]

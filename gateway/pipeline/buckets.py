@@ -22,6 +22,9 @@ SERVER: Final = "server"
 OBJECT: Final = "object"
 """What clients hear these limits called: that of all who call one server, and that of one object."""
 
+LONGEST: Final = 256
+"""Characters of a name by which anybody is counted; whoever signs for a server chooses those of its end users."""
+
 Key: TypeAlias = tuple[str, ...]
 
 Claim: TypeAlias = tuple[str, Key, Limit]
@@ -147,6 +150,11 @@ def check(reading: Reading) -> None:
 def seconds(ms: int) -> int:
     """Whole seconds, never too few."""
     return -(-ms // 1000)
+
+
+def caller(name: str) -> str:
+    """By what the subject ``name`` is counted: his name, as long as it is short."""
+    return name if len(name) <= LONGEST else name_of((name,))
 
 
 def name_of(key: Key) -> str:

@@ -18,7 +18,7 @@ from gateway.follower import now_ms
 from gateway.identity import INVALID, missing
 from gateway.pipeline import answers
 from gateway.pipeline.arriving import NO_PROOFS, Arrival, Proofs, by_key, came
-from gateway.pipeline.buckets import SERVER, Buckets
+from gateway.pipeline.buckets import SERVER, Buckets, caller
 from gateway.pipeline.chain import environment
 from gateway.pipeline.judge import Judge
 from gateway.pipeline.knocks import Knocks
@@ -183,7 +183,7 @@ class Entrance:
         """Count one call of its subject, and of the server; raises ``Limited``, ``Unavailable``."""
         policy, subject = judge.policy, judge.subject
         passage.rate_class = policy.rate_class(subject, judge.domain, judge.env)
-        claims = [(passage.rate_class, (subject.name, judge.domain), policy.limits.of(passage.rate_class))]
+        claims = [(passage.rate_class, (caller(subject.name), judge.domain), policy.limits.of(passage.rate_class))]
         if judge.server_owner:
             claims.append((SERVER, (SERVER, judge.domain), policy.limits.of(judge.server_class)))
         passage.origin.aside.read(self._buckets.take_all(claims, passage.at))

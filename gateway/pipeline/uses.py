@@ -20,7 +20,7 @@ from gateway.mcp.repeating import Places, disagreement
 from gateway.mcp.terms import Call, Era, Kind, Params
 from gateway.pipeline import answers
 from gateway.pipeline.accounts import Account
-from gateway.pipeline.buckets import OBJECT, SERVER, Buckets
+from gateway.pipeline.buckets import OBJECT, SERVER, Buckets, caller
 from gateway.pipeline.chain import sent_of
 from gateway.pipeline.connecting import Connecting
 from gateway.pipeline.followed import Followed
@@ -133,7 +133,7 @@ class Uses:
         judge, limits = way.judge, way.judge.policy.limits
         if not limits.objects:
             return
-        counted = [(way.subject.name, way.passage.rate_class)]
+        counted = [(caller(way.subject.name), way.passage.rate_class)]
         if judge.server_owner:
             counted.append((SERVER, judge.server_class))
         found = {

@@ -29,7 +29,9 @@ ABSENT: Final = 100
 """Subjects whose groups are unknown: each may be in any group, so that the names of all of them are his."""
 
 LONGEST: Final = 512
-"""Characters of an object about which anything is remembered."""
+"""Characters of an object, or of who asks, about which anything is remembered: clients choose the ones, and whoever
+signs for a server the others.
+"""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -44,13 +46,15 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class Memory(dict[K, V]):
-    """A bounded one, of ``most`` things: what came first goes first."""
+    """A bounded one, of ``most`` things: what came first goes first. Nothing is kept about a long name."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
     def put(self, key: K, value: V) -> V:
+        if isinstance(key, tuple) and isinstance(key[0], str) and len(key[0]) > LONGEST:
+            return value
         if len(self) >= self._most and key not in self:
             del self[next(iter(self))]
         self[key] = value

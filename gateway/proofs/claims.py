@@ -3,7 +3,6 @@
 Nothing here is lenient: a claim of another shape than it should have proves nothing. Times are ms since the epoch.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -19,6 +18,9 @@ MOST_GROUPS: Final = 1_000
 MOST_GROUP: Final = 256
 TYPES: Final = (None, "jwt", "at+jwt", "application/jwt", "application/at+jwt")
 """What a token may call itself (RFC 8725 §3.11): others are made for something else, and must not serve here."""
+
+LAST_S: Final = 253_402_300_799
+"""The last second of the year 9999, after which no token ends."""
 
 Claims = Mapping[str, Json]
 
@@ -108,7 +110,7 @@ def _moment(claims: Claims, name: str) -> int | None:
     if name not in claims:
         return None
     value = claims[name]
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LAST_S:
         raise NotProven("the token does not say when it holds")
     return int(value * 1000)
 

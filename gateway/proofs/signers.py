@@ -4,6 +4,7 @@ Whoever owns a server can sign anything. So what is proven here is an end user o
 account, no group of anybody else, and no claims.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,13 +49,23 @@ class _Grounds:
 
 
 class Signers:
-    """``clock`` tells ms since the epoch; ``allow`` lists exceptions to the address guard."""
+    """``clock`` tells ms since the epoch; ``allow`` lists exceptions to the address guard; so many places of keys are
+    remembered at most (``most_sets``).
+    """
 
     def __init__(
-        self, egress: Egress, vault: Vault, ring: KeyRing, clock: Callable[[], int], *, allow: Exceptions = PUBLIC_ONLY
+        self,
+        egress: Egress,
+        vault: Vault,
+        ring: KeyRing,
+        clock: Callable[[], int],
+        *,
+        allow: Exceptions = PUBLIC_ONLY,
+        most_sets: int = MOST_SETS,
     ) -> None:
         self._egress, self._vault, self._ring, self._clock, self._allow = egress, vault, ring, clock, allow
-        self._sets: dict[str, KeySet] = {}
+        self._most_sets = most_sets
+        self._sets: dict[tuple[str, str], KeySet] = {}
         self._known: Remembered[_Grounds] = Remembered()
 
     def signs_for(self, server: Server, token: str) -> bool:
@@ -108,23 +119,28 @@ class Signers:
         """Whether what a remembered proof rests on is still as it was."""
         if grounds.owner != server.owner or grounds.signer not in server.signers:
             return False
-        return bool(grounds.signer.sealed) or await self._set(grounds.signer).keys() is grounds.keys
+        return bool(grounds.signer.sealed) or await self._set(server, grounds.signer).keys() is grounds.keys
 
     async def _keys_for(self, server: Server, signer: Signer, token: str) -> tuple[AnyKey, ...]:
         if signer.jwks_url:
-            return await self._set(signer).keys_for(token, algorithms_of(signer))
+            return await self._set(server, signer).keys_for(token, algorithms_of(signer))
         try:
             return (shared_key(self._vault.open(signer.sealed, context_of(server.id, signer.id))),)
         except (Unsealable, ValueError):
             raise Unavailable("the secret of who signs for this server cannot be used now; ask its owner") from None
 
-    def _set(self, signer: Signer) -> KeySet:
-        known = self._sets.pop(signer.jwks_url, None)
+    def _set(self, server: Server, signer: Signer) -> KeySet:
+        """The keys at an address, as an owner of servers knows it. Room is made by whoever has most of them, so that
+        nobody who names many drives out what others need.
+        """
+        key = server.owner, signer.jwks_url
+        known = self._sets.pop(key, None)
         if known is None:
             known = KeySet(self._egress, Whereabouts(signer.issuer, signer.jwks_url, self._allow), self._clock)
-        while len(self._sets) >= MOST_SETS:
-            del self._sets[next(iter(self._sets))]
-        self._sets[signer.jwks_url] = known
+        while len(self._sets) >= self._most_sets:
+            greedy = Counter(owner for owner, _ in self._sets).most_common(1)[0][0]
+            del self._sets[next(each for each in self._sets if each[0] == greedy)]
+        self._sets[key] = known
         return known
 
 

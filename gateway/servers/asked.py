@@ -1,12 +1,10 @@
 """What conditions of the policy may ask of a server that is administered: the arguments of the question. Pure."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from gateway.policy.terms import Json
 from gateway.records import Mode, Server
-
-DAY_MS: Final = 24 * 60 * 60 * 1000
+from gateway.servers.tokens import DAY_MS, newest
 
 
 def args_of(server: Server, days: int | None) -> Mapping[str, Json]:
@@ -33,10 +31,10 @@ def args_of(server: Server, days: int | None) -> Mapping[str, Json]:
 
 def days_of(server: Server) -> int | None:
     """For how many days the newest token was made, begun ones counted; ``None``: for ever, or there is none."""
-    newest = max(server.tokens, key=lambda each: each.created_at, default=None)
-    if newest is None or newest.expires_at is None:
+    token = newest(server.tokens)
+    if token is None or token.expires_at is None:
         return None
-    return -(-(newest.expires_at - newest.created_at) // DAY_MS)
+    return -(-(token.expires_at - token.created_at) // DAY_MS)
 
 
 def _connectors(server: Server) -> tuple[str, ...]:

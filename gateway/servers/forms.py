@@ -28,6 +28,8 @@ Uri = Annotated[str, Meta(min_length=1, max_length=2_000)]
 
 
 class ListMode(StrEnum):
+    """Whether a list names what alone is let in, or what is kept out."""
+
     ALLOW = "allowlist"
     BLOCK = "blocklist"
 
@@ -43,6 +45,8 @@ class SigningAlgorithm(StrEnum):
 
 
 class ServerConnectors(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Connectors by their ids."""
+
     mode: ListMode
     allowed_ids: Names | None = None
     blocked_ids: Names | None = None

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from gateway.errors import Unknown
 from gateway.mcp.terms import Request
@@ -19,6 +19,11 @@ AWAY_MS: Final = 5 * 60 * 1000
 PER_SUBJECT: Final = 64
 """Sessions, and open streams, that one subject may have."""
 
+PER_SERVER: Final = 4096
+"""The same of all end users of one server together: whoever signs for it makes as many of them as he likes."""
+
+
+H = TypeVar("H", Session, Stream)
 
 Released: TypeAlias = Callable[[Subject, str, list[str]], None]
 """Hears which subscriptions (subject, domain, URIs) have ended, once for each."""
@@ -34,9 +39,10 @@ class Sessions:
         self._finishing = False
 
     def open(self, subject: Subject, domain: str, transport: str, now: int) -> Session:
-        """A new session under an unguessable id (256 random bits); beyond ``PER_SUBJECT`` the idlest ends."""
-        own = [session for session in self._sessions.values() if session.subject.name == subject.name]
-        if len(own) >= PER_SUBJECT:
+        """A new session under an unguessable id (256 random bits); beyond ``PER_SUBJECT`` the idlest of that subject
+        ends, beyond ``PER_SERVER`` the idlest of the end users of his server.
+        """
+        for own in _crowded(subject, self._sessions.values()):
             self.end(min(own, key=lambda session: session.used_at))
         session = Session(secrets.token_urlsafe(32), subject, domain, transport, now)
         self._sessions[session.id] = session
@@ -103,11 +109,10 @@ class Sessions:
             self._released(subject, domain, given_back)
 
     def attach(self, stream: Stream) -> None:
-        """Keep an open stream; beyond ``PER_SUBJECT`` one of that subject ends, the oldest whose client has left or
-        else the oldest. After ``finish`` none stays.
+        """Keep an open stream; beyond ``PER_SUBJECT`` one of that subject ends, beyond ``PER_SERVER`` one of the end
+        users of his server: the oldest whose client has left, or else the oldest. After ``finish`` none stays.
         """
-        own = [each for each in self._streams if each.subject.name == stream.subject.name]
-        if len(own) >= PER_SUBJECT:
+        for own in _crowded(stream.subject, self._streams):
             self.detach(next((each for each in own if not each.connected), own[0]))
         self._streams[stream] = None
         if self._finishing:
@@ -180,6 +185,19 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+
+def _crowded(subject: Subject, among: Iterable[H]) -> Iterator[list[H]]:
+    """What ``subject``, or all end users of his server, hold ``among`` others, where that is all they may."""
+    held = list(among)
+    own = [each for each in held if each.subject.name == subject.name]
+    if len(own) >= PER_SUBJECT:
+        yield own
+    elif subject.name.startswith("end:") and len(held) >= PER_SERVER:
+        server = f"{subject.name.partition('/')[0]}/"
+        theirs = [each for each in held if each.subject.name.startswith(server)]
+        if len(theirs) >= PER_SERVER:
+            yield theirs
 
 
 def _renews(subject: Subject, former: Subject) -> bool:

@@ -9,6 +9,8 @@ from gateway.settings.terms import IssuerSettings
 from gateway.settings.upstreams import identifier, private_host
 from gateway.settings.values import Table, suggestion
 
+ISSUERS: Final = "issuers"
+
 ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
@@ -21,11 +23,11 @@ _SERVER: Final = re.compile(r".*-[0-9a-f]{8}")
 
 def read_issuers(top: Table) -> tuple[IssuerSettings, ...]:
     """Every ``[issuers.NAME]``."""
-    tables = top.table("issuers")
+    tables = top.table(ISSUERS)
     found = tuple(_issuer(name, tables.table(name)) for name in tables.names() if _is_name(name, tables))
     counted = Counter(each.issuer for each in found if each.issuer)
     for twice in [issuer for issuer, times in counted.items() if times > 1]:
-        top.problem(f"two issuers are `{twice}`; write one of them", "issuers")
+        top.problem(f"two issuers are `{twice}`; write one of them", ISSUERS)
     return found
 
 

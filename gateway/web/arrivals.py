@@ -17,6 +17,8 @@ USER: Final = ("x-alloy-userid", "x-user-id")
 USER_TOKEN: Final = ("x-alloy-user-token", "x-user-token")
 SERVER: Final = ("x-mcp-server-id",)
 
+_OURS: Final = frozenset((*WISHES, *SERVER, *USER_TOKEN, *USER))
+
 USER_ID: Final = 10_000
 """Characters of a user's id at most."""
 
@@ -36,17 +38,18 @@ def arrival_of(
     """What proves who sends a request. ``domain`` is the server that its URL names (``None``: a header may), ``token``
     what a token URL holds, ``address`` the client's. Raises ``Malformed``, ``Unauthenticated``.
     """
-    for wish in WISHES:
-        _said(headers, (wish,))
-    named = _said(headers, SERVER)
+    ours = [*_named(headers, _OURS)]
+    for wish in WISHES if ours else ():
+        _said(ours, (wish,))
+    named = _said(ours, SERVER)
     if named is not None and domain not in (None, named):
         raise Malformed("x-mcp-server-id: names another server than the URL; leave it out")
     return Arrival(
         offered(headers, query, accept_query=accept_query),
         domain or named or MAIN,
         token,
-        end_user=_said(headers, USER_TOKEN),
-        acts_as=_said(headers, USER),
+        end_user=_said(ours, USER_TOKEN),
+        acts_as=_said(ours, USER),
         address=address,
     )
 
@@ -69,9 +72,9 @@ def redacted(path: str) -> str:
     return path if token is None else f"/{root}/{domain or ''}/{UNSEEN}"
 
 
-def _said(headers: Iterable[Header], names: Sequence[str]) -> str | None:
-    """What the headers of these names say, ``None`` where there are none. Raises ``Malformed``."""
-    found = list(_named(headers, names))
+def _said(ours: Sequence[tuple[str, bytes]], names: Sequence[str]) -> str | None:
+    """What those of our headers that have these names say, ``None`` where there are none. Raises ``Malformed``."""
+    found = [each for each in ours if each[0] in names]
     if not found:
         return None
     if len({name for name, _ in found}) < len(found):
@@ -88,6 +91,7 @@ def _said(headers: Iterable[Header], names: Sequence[str]) -> str | None:
 
 
 def _named(headers: Iterable[Header], names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Those headers that have one of these names, in lower case."""
     for raw, value in headers:
         name = raw.decode("latin-1").lower()
         if name in names:

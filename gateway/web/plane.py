@@ -78,7 +78,7 @@ class Plane:
         root, domain, token = place
         if root not in ROOTS:
             await show(self.pages, {**scope, "client": (incoming.address, 0)}, incoming, send)
-        elif "/" in (token or "") or (root == "messages" and domain is not None):
+        elif not _leads_on(place):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":
             await self.mcp(incoming, domain, send, token)
@@ -106,6 +106,14 @@ class Plane:
             address=client_address(peer, headers, self.trusted_proxies),
             receive=receive,
         )
+
+
+def _leads_on(place: Place) -> bool:
+    """Whether there can be something at such a path: below its root a server, and below that a token."""
+    root, domain, token = place
+    if root == "messages":
+        return domain is None and token is None
+    return token is None or (domain is not None and "/" not in token)
 
 
 def _hide(scope: Scope, path: str) -> None:

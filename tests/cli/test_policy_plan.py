@@ -8,6 +8,7 @@ import pytest
 from gateway.analysis.inventory import Thing
 from gateway.cli.inventory import written
 from gateway.policy.terms import Tool
+from gateway.records import Listing, Restrictions, Server
 
 KEEPER = "p, role:security, main, system, gateway/policy, manage, , allow\n"
 READS = "p, role:user, main, self, git/*, read, , allow\n"
@@ -76,6 +77,24 @@ def test_grants_are_part_of_both_sides(ready):
     assert (group["users"], group["others"]) == (["user:eve@example.com"], ["role:security"])
     assert group["because"] == ["draft/rules.csv:3: p, role:security, main, self, git/git_log, read, , allow"]
     assert (found["against"], found["planned"]) == ("1", "draft/")
+
+
+@pytest.mark.parametrize("shut", [True, False])
+def test_what_the_restrictions_of_a_server_keep_out_is_no_gain_and_is_explained_by_its_rows(ready, shut):
+    kept_out = Restrictions(connectors=Listing(allow=False, names=("git",) if shut else ()))
+    desk = Server(id="desk-0a1b2c3d", owner="user:ada@example.com", name="Desk", restrictions=kept_out)
+    ready.with_store(lambda store: store.servers.add(desk))
+    (ready.root / "things.json").write_bytes(written({desk.id: THINGS["main"]}))
+    rows = (KEEPER, READS, f"p, user:bob@example.com, {desk.id}, self, git/*, write, , allow\n")
+    found = json.loads(ready.fine(*plan(ready, *rows, words=["--json"])))["groups"]
+    asked = ("user:bob@example.com", "git/git_add", "write", "--domain", desk.id)
+    told = ready.json("policy", "explain", *asked, "--from", drafted(ready, *rows))
+    assert told["allowed"] is not shut
+    if shut:
+        assert found == []
+        assert f"grant:server/{desk.id}/" in told["rule"]
+    else:
+        assert found
 
 
 def test_a_budget_holds_cells_and_users(ready):

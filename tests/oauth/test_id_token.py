@@ -171,6 +171,21 @@ def test_keys_of_other_kinds_are_passed_over_and_weak_ones_too():
     assert [key.kid for key in read_keys(json.dumps({"keys": listed}).encode())] == ["e1"]
 
 
+@pytest.mark.parametrize(
+    ("bits", "exponent", "fits"),
+    [(2048, 65537, True), (8192, 65537, True), (2040, 65537, False), (8208, 65537, False), (3072, 2**72 + 1, False)],
+)
+def test_a_key_that_would_cost_much_to_check_by_is_passed_over(bits, exponent, fits):
+    n, e = (each.to_bytes(-(-each.bit_length() // 8)) for each in (2**bits - 1, exponent))
+    key = {
+        "kty": "RSA",
+        "kid": "k",
+        **{name: base64.urlsafe_b64encode(each).rstrip(b"=").decode() for name, each in (("n", n), ("e", e))},
+    }
+    listed = [key, EC.as_dict(private=False)]
+    assert [key.kid for key in read_keys(json.dumps({"keys": listed}).encode())] == (["k", "e1"] if fits else ["e1"])
+
+
 @given(st.one_of(st.binary(max_size=60), st.sampled_from([b"{}", b"[]", b'{"keys":[]}', b'{"keys":{}}', b"[" * 9999])))
 def test_any_bytes_are_keys_or_none(body):
     with pytest.raises(NotProven):

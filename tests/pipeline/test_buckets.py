@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Limited, Unavailable
-from gateway.pipeline.buckets import Buckets, Reading, name_of
+from gateway.pipeline.buckets import LONGEST, Buckets, Reading, caller, name_of
 from gateway.policy.limits import Limit, heard
 
 TWO = Limit(calls=2, window_ms=1_000)
@@ -116,3 +116,10 @@ def test_where_it_is_demanded_nothing_passes_while_it_is_unknown_what_others_cou
         buckets.hear({}, good_until=500)
     buckets.hear({}, good_until=501)
     buckets.take(("a",), TWO, 500)
+
+
+def test_a_caller_is_counted_by_his_name_and_a_long_one_by_what_is_short():
+    short, long = "end:s/" + "n" * (LONGEST - 6), "end:s/" + "n" * LONGEST
+    assert caller(short) == short
+    assert len(caller(long)) < len(short)
+    assert caller(long) == caller(long) != caller(f"{long}n")

@@ -303,3 +303,38 @@ def test_nothing_is_remembered_of_long_objects_because_clients_choose_them():
             assert judging.decide((asked,)).allowed
             assert judging.possible((asked,))
     assert len(judging._finder._answers) == 1
+
+
+def test_nothing_is_remembered_of_who_has_a_long_name():
+    found = policy("p, end:s1/*, s1, self, a/*, read, , allow")
+    for letters, remembered in ((20, True), (finding.LONGEST, False)):
+        subject = Subject(f"end:s1/{'n' * letters}")
+        assert found.enters(subject, "s1", NOW)
+        assert allowed(found, access("a/x", subject=subject.name, domain="s1"))
+        finder = found._finder
+        memories = (finder._known, finder._answers, finder._enters)
+        assert [any(subject.name in key for key in memory) for memory in memories] == [remembered] * 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "enters"),
+    [
+        ("", False),
+        ("p, end:s1/*, s1, self, a/x, read, args.x == 1, allow", True),
+        ("p, end:s1/*, s1, self, *, connect, , allow", True),
+        ("p, end:s1/*, *, self, a/*, read, , allow", False),
+        ("p, end:s2/*, s1, self, a/*, read, , allow", False),
+        ("p, end:s1/*, s2, self, a/*, read, , allow", False),
+        ("p, end:s1/*, s1, self, a/*, read, , deny", False),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, *, *, *, *, *, , deny", False),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, *, s1, *, *, read, , deny", False),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, *, s1, *, *, write, , deny", True),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, *, s1, *, a/*, read, , deny", True),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, *, s1, *, *, read, args.x == 1, deny", True),
+        ("p, end:s1/*, s1, self, a/*, read, , allow\np, end:s2/*, s1, *, *, *, , deny", True),
+    ],
+)
+def test_who_comes_in_is_said_by_rows_of_that_domain_and_denials_of_everything_keep_out(rows, enters):
+    found = policy(rows)
+    for _ in range(2):
+        assert found.enters(Subject("end:s1/u"), "s1", NOW) is enters

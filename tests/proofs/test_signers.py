@@ -123,7 +123,8 @@ async def test_a_header_that_makes_it_something_else_is_refused(header):
         {"aud": "other-a1b2c3d4"}, {"aud": ...}, {"aud": []}, {"aud": [5]}, {"aud": None}, {"aud": f"{ID}x"},
         {"aud": {ID: 1}}, {"aud": "https://mcp.example.com"},
         {"exp": ...}, {"exp": NOW_S}, {"exp": NOW_S - 1}, {"exp": "soon"}, {"exp": True}, {"exp": None},
-        {"exp": NOW_S + DAY_MS // 1000 + 61}, {"exp": 10**30},
+        {"exp": NOW_S + DAY_MS // 1000 + 61}, {"exp": 10**30}, {"exp": 1e306}, {"exp": 10**400},
+        {"exp": -1e308}, {"iat": -1e308}, {"nbf": 1e306},
         {"nbf": NOW_S + 61}, {"nbf": "x"}, {"iat": NOW_S + 61}, {"iat": None},
         {"sub": ...}, {"sub": ""}, {"sub": 5}, {"sub": "x" * 10_001}, {"sub": None},
         {"groups": "ops"}, {"groups": [5]}, {"groups": [""]}, {"groups": {"ops": 1}}, {"groups": ["x" * 257]},
@@ -269,6 +270,19 @@ async def test_keys_are_fetched_from_no_private_address(publishing, egress):
     with pytest.raises(Unavailable):
         await guarded.prove(at, signed(alg="RS256"), NOON)
     assert publishing.asked == []
+
+
+async def test_who_names_many_places_of_keys_drives_out_none_that_others_need(publishing, egress):
+    at = server(signer("RS256", url=f"{publishing.url}/keys"))
+    prover = Signers(egress, VAULT, RING, Clock(), allow=LOCAL, most_sets=4)
+    assert await prover.prove(at, signed(alg="RS256"), NOON)
+    for number in range(6):
+        many = server(signer("RS256", url=f"{publishing.url}/many/{number}"), owner="user:eve@example.com")
+        with pytest.raises(Unavailable):
+            await prover.prove(many, signed(alg="RS256"), NOON)
+    asked = len(publishing.asked)
+    assert await prover.prove(at, changed(alg="RS256", jti="2"), NOON)
+    assert len(publishing.asked) == asked
 
 
 async def test_a_token_of_the_gateway_counts_on_the_servers_of_its_tenant_alone():

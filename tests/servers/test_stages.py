@@ -35,8 +35,9 @@ class Desk:
         self.door = Door(ROWS, [*self.connectors.values()], linker=FakeLinker())
         self.door.person(OWNER)
         restrictions = restrictions_of(form)
+        known: dict[str, Any] = {"mode": mode, "upstream": "a" if mode is Mode.UPSTREAM else ""}
         self.door.offer(
-            Server(id=ID, owner=f"user:{OWNER}", name="Desk", mode=mode, tokens=(TOKEN,), restrictions=restrictions)
+            Server(id=ID, owner=f"user:{OWNER}", name="Desk", tokens=(TOKEN,), restrictions=restrictions, **known)
         )
         self.user = Subject(f"end:{ID}/u1", credential=token_proof(TOKEN))
 
@@ -78,6 +79,21 @@ async def test_in_direct_mode_what_is_listed_and_what_can_be_called_is_what_the_
 @given(FORMS)
 @example(NOTHING_SAID)
 @settings(max_examples=30)
+async def test_of_one_server_under_its_own_names_the_same_is_let_through_and_nothing_of_the_others(form):
+    desk = Desk(form, Mode.UPSTREAM)
+    model = [action for action in ACTIONS["a"] if lets(form, "u1", "a", action)]
+    assert await desk.listed() == {*model}
+    for action in {*ACTIONS["a"], *ACTIONS["b"]}:
+        assert (await desk.use(action) is not None) == (action in model)
+    for connector, action in EVERY:
+        assert await desk.use(f"{connector}__{action}") is None
+        assert await desk.use("execute_action_alloy", connectorId=connector, actionId=action, parameters={}) is None
+    assert sorted(desk.reached()) == sorted(("a", action) for action in model)
+
+
+@given(FORMS)
+@example(NOTHING_SAID)
+@settings(max_examples=30)
 async def test_in_connectivity_mode_every_stage_lets_through_what_the_restrictions_do(form):
     desk = Desk(form, Mode.CONNECTIVITY)
     model = [(connector, action) for connector, action in EVERY if lets(form, "u1", connector, action)]
@@ -113,11 +129,12 @@ async def test_accounts_are_connected_of_what_the_restrictions_let_through_and_o
         assert (made is not None) == (connector in visible and lets(form, "u1", connector, None))
 
 
-@pytest.mark.parametrize("mode", [Mode.DIRECT, Mode.CONNECTIVITY])
+@pytest.mark.parametrize("mode", Mode)
 async def test_who_is_not_among_the_users_finds_nothing_at_all(mode):
     form = {**NOTHING_SAID, "users": {"mode": "allowlist", "allowedIds": ["u2"]}}
     desk = Desk(form, mode)
     assert await desk.listed() == set()
     assert await desk.use("execute_action_alloy", connectorId="a", actionId="x", parameters={}) is None
     assert await desk.use("a__x") is None
+    assert await desk.use("x") is None
     assert desk.reached() == []

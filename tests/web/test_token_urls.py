@@ -51,7 +51,7 @@ class Signed:
         return Subject(end_user(domain, token[3:]), credential=proof, expires_at=now + 60_000)
 
     async def bearer(self, key: str, domain: str, snapshot: Snapshot, now: int) -> Subject | None:
-        return None
+        return await self.end_user(f"of:{key[7:]}", domain, snapshot, now) if key.startswith("eyJ.of.") else None
 
 
 def token(text: str = TOKEN) -> Token:
@@ -333,6 +333,20 @@ async def test_a_signed_token_makes_its_end_user_beside_a_key_beside_a_token_and
     assert (await asked(at, HERE, key=OWNER, headers={header: "forged"})).status == 401
     assert (await asked(at, HERE, headers={header: "of:u-1", "x_apikey": "ost_wrong"})).status == 401
     assert (await asked(at, "/mcp", key=OWNER, headers={header: "of:u-1"})).status == 401
+
+
+async def test_two_signed_tokens_of_different_users_prove_neither():
+    at = front()
+    both = {"authorization": "Bearer eyJ.of.u-1", "x_user_token": "of:u-1"}
+    assert (await asked(at, HERE, headers=both)).status == 200
+    assert who(at)[0] == end_user(ID, "u-1")
+    assert (await asked(at, HERE, headers={**both, "x_user_token": "of:u-2"})).status == 401
+
+
+@pytest.mark.parametrize("path", [f"/mcp//{TOKEN}", f"/sse//{TOKEN}", "/messages//x", f"{BY_TOKEN}/x"])
+async def test_a_path_that_leaves_out_the_server_leads_nowhere(path: str):
+    answer = await front().open("POST", path, message("tools/list"), x_mcp_server_id=ID, x_apikey=None).done()
+    assert answer.status == 404
 
 
 async def test_who_came_with_a_key_and_a_signed_token_stays_as_long_as_both_count():

@@ -18,7 +18,11 @@ from gateway.pipeline.administer import Asking
 from gateway.web.api.routes import NDJSON, Described, Knock, Lines
 
 READ: Final = "audit.read"
-TIME: Final = msgspec.Meta(max_length=100, description="ISO 8601, or how long ago (`90m`, `12h`, `7d`)")
+TIME: Final = msgspec.Meta(
+    max_length=100,
+    description="ISO 8601, or how long ago (`90m`, `12h`, `7d`)",
+    extra_json_schema={"format": "date-time"},
+)
 LIMIT: Final = 100
 
 

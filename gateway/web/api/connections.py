@@ -49,7 +49,7 @@ class Lend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int = DAYS
 
 
-class Whose(msgspec.Struct, frozen=True):
+class ConnectionsAsked(msgspec.Struct, frozen=True):
     """``owner``: whose connections, his own where it is left out."""
 
     owner: str = ""
@@ -140,7 +140,7 @@ class ConnectionsApi:
                 "connections.list",
                 self._list,
                 ConnectionsTold,
-                query=Whose,
+                query=ConnectionsAsked,
                 summary="The connections of somebody, as far as they are yours to see",
             ),
             Described(
@@ -227,7 +227,7 @@ class ConnectionsApi:
             ),
         )
 
-    async def _list(self, who: Knock, asked: Whose) -> ConnectionsTold:
+    async def _list(self, who: Knock, asked: ConnectionsAsked) -> ConnectionsTold:
         listed = await self.operations.own(who.subject, who.origin, asked.owner)
         return ConnectionsTold(tuple(_listed(each) for each in listed))
 

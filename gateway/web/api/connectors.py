@@ -28,6 +28,8 @@ ROOTS: Final = ("/api", "")
 
 @dataclass(frozen=True, slots=True)
 class ConnectorsApi:
+    """The routes of connectors, and of what end users connect."""
+
     operations: Operations
 
     def routes(self) -> tuple[Described, ...]:

@@ -29,20 +29,22 @@ ONE: Final = "/users/{user}"
 ServerId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class EndUserWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """``username``: how the caller knows him; no two of his end users are called alike."""
 
     username: Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
     full_name: Annotated[str, msgspec.Meta(max_length=MOST_NAME)] = ""
 
 
-class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class EndUserTokenWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """``servers``: where the token counts; all that the caller offers, where there are none."""
 
     servers: Annotated[tuple[ServerId, ...], msgspec.Meta(max_length=MOST_ON_A_TOKEN)] = ()
 
 
 class EndUserTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An end user; ``userId`` is how servers know him."""
+
     user_id: str
     username: str
     full_name: str
@@ -50,15 +52,19 @@ class EndUserTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class EndUsersTold(Counted, frozen=True, kw_only=True, rename="camel"):
+    """Some of the end users of who asks."""
+
     users: tuple[EndUserTold, ...]
 
 
-class Deleted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class EndUserDeleted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who went."""
+
     user_id: str
     deleted: bool = True
 
 
-class TokenTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class EndUserTokenTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """For ``x-alloy-user-token`` (or ``x-user-token``); it is told this once."""
 
     token: str
@@ -84,7 +90,7 @@ class EndUsersApi:
                 "end-users.add",
                 self._add,
                 EndUserTold,
-                takes=Wanted,
+                takes=EndUserWish,
                 status=201,
                 summary="Add an end user of your own",
             ),
@@ -94,19 +100,24 @@ class EndUsersApi:
                 ONE,
                 "end-users.delete",
                 self._delete,
-                Deleted,
+                EndUserDeleted,
                 summary="End an end user of your own, with the accounts that he connected",
             ),
             Described(
-                "GET", f"{ONE}/token", "end-users.token", self._token, TokenTold, summary="A token for an end user"
+                "GET",
+                f"{ONE}/token",
+                "end-users.token",
+                self._token,
+                EndUserTokenTold,
+                summary="A token for an end user",
             ),
             Described(
                 "POST",
                 f"{ONE}/token",
                 "end-users.token",
                 self._token_where,
-                TokenTold,
-                takes=Where,
+                EndUserTokenTold,
+                takes=EndUserTokenWish,
                 status=201,
                 summary="A token for an end user, on the servers named",
             ),
@@ -125,7 +136,7 @@ class EndUsersApi:
 
         return await self.pipeline.administered("end-users.list", who.subject, who.origin, listed)
 
-    async def _add(self, who: Knock, body: Wanted) -> EndUserTold:
+    async def _add(self, who: Knock, body: EndUserWish) -> EndUserTold:
         async def added(asker: Asker) -> EndUserTold:
             return _told(await add_end_user(self.office, asker, body.username, body.full_name))
 
@@ -137,19 +148,19 @@ class EndUsersApi:
 
         return await self.pipeline.administered("end-users.read", who.subject, who.origin, read)
 
-    async def _delete(self, who: Knock, user: str) -> Deleted:
-        async def deleted(asker: Asker) -> Deleted:
-            return Deleted(user_id=_id(await delete_end_user(self.office, asker, user)))
+    async def _delete(self, who: Knock, user: str) -> EndUserDeleted:
+        async def deleted(asker: Asker) -> EndUserDeleted:
+            return EndUserDeleted(user_id=_id(await delete_end_user(self.office, asker, user)))
 
         return await self.pipeline.administered("end-users.delete", who.subject, who.origin, deleted)
 
-    async def _token(self, who: Knock, user: str) -> TokenTold:
-        return await self._token_where(who, user, Where())
+    async def _token(self, who: Knock, user: str) -> EndUserTokenTold:
+        return await self._token_where(who, user, EndUserTokenWish())
 
-    async def _token_where(self, who: Knock, user: str, body: Where) -> TokenTold:
-        async def issued(asker: Asker) -> TokenTold:
+    async def _token_where(self, who: Knock, user: str, body: EndUserTokenWish) -> EndUserTokenTold:
+        async def issued(asker: Asker) -> EndUserTokenTold:
             made = await token_of(self.office, asker, user, body.servers)
-            return TokenTold(token=made.token.reveal(), expires_at=as_date(made.expires_at))
+            return EndUserTokenTold(token=made.token.reveal(), expires_at=as_date(made.expires_at))
 
         return await self.pipeline.administered("end-users.token", who.subject, who.origin, issued)
 

@@ -22,13 +22,13 @@ Days = Annotated[int, msgspec.Meta(ge=1, le=MOST_DAYS)]
 ServerId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class Whose(Page, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class KeysAsked(Page, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """``email``: whose keys, one's own where it is left out."""
 
     email: Email = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class KeyWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """``email``: for whom, oneself where it is left out. The key counts on ``servers`` alone (``main`` is the main
     one), everywhere where there are none; it never ends where ``expiresInDays`` is left out.
     """
@@ -39,7 +39,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     expires_in_days: Days | None = None
 
 
-class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class KeyRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """The former key goes on counting for ``overlapSeconds``; the new one ends when the former one would have, where
     ``expiresInDays`` is left out.
     """
@@ -60,17 +60,21 @@ class KeyTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires_at: str | None
 
 
-class FreshTold(KeyTold, frozen=True, kw_only=True, rename="camel"):
+class KeyMade(KeyTold, frozen=True, kw_only=True, rename="camel"):
     """The same with the key itself, this once."""
 
     api_key: str
 
 
 class KeysTold(Counted, frozen=True, kw_only=True, rename="camel"):
+    """Some of the keys of an account that count."""
+
     keys: tuple[KeyTold, ...]
 
 
-class Revoked(msgspec.Struct, frozen=True):
+class KeyRevoked(msgspec.Struct, frozen=True):
+    """What went."""
+
     id: str
     revoked: bool = True
 
@@ -86,15 +90,21 @@ class KeysApi:
         """All of them."""
         return (
             Described(
-                "GET", "/api/keys", "keys.list", self._list, KeysTold, query=Whose, summary="The API keys of an account"
+                "GET",
+                "/api/keys",
+                "keys.list",
+                self._list,
+                KeysTold,
+                query=KeysAsked,
+                summary="The API keys of an account",
             ),
             Described(
                 "POST",
                 "/api/keys",
                 "keys.add",
                 self._add,
-                FreshTold,
-                takes=Wanted,
+                KeyMade,
+                takes=KeyWish,
                 status=201,
                 summary="Make a further API key, and tell it once",
             ),
@@ -103,15 +113,15 @@ class KeysApi:
                 f"{ONE}/rotate",
                 "keys.rotate",
                 self._rotate,
-                FreshTold,
-                takes=Rotation,
+                KeyMade,
+                takes=KeyRotation,
                 status=201,
                 summary="Make a key in place of another one, and tell it once",
             ),
-            Described("DELETE", ONE, "keys.revoke", self._revoke, Revoked, summary="End an API key at once"),
+            Described("DELETE", ONE, "keys.revoke", self._revoke, KeyRevoked, summary="End an API key at once"),
         )
 
-    async def _list(self, who: Knock, asked: Whose) -> KeysTold:
+    async def _list(self, who: Knock, asked: KeysAsked) -> KeysTold:
         async def listed(asker: Asker) -> KeysTold:
             found = part(await list_keys(asker, asked.email), asked)
             return KeysTold(
@@ -124,8 +134,8 @@ class KeysApi:
 
         return await self.pipeline.administered("keys.list", who.subject, who.origin, listed)
 
-    async def _add(self, who: Knock, body: Wanted) -> FreshTold:
-        async def added(asker: Asker) -> FreshTold:
+    async def _add(self, who: Knock, body: KeyWish) -> KeyMade:
+        async def added(asker: Asker) -> KeyMade:
             made = await add_key(
                 self.office,
                 asker,
@@ -138,16 +148,16 @@ class KeysApi:
 
         return await self.pipeline.administered("keys.add", who.subject, who.origin, added)
 
-    async def _rotate(self, who: Knock, key: str, body: Rotation) -> FreshTold:
-        async def rotated(asker: Asker) -> FreshTold:
+    async def _rotate(self, who: Knock, key: str, body: KeyRotation) -> KeyMade:
+        async def rotated(asker: Asker) -> KeyMade:
             made = await rotate_key(self.office, asker, key, overlap_s=body.overlap_seconds, days=body.expires_in_days)
             return _fresh(made)
 
         return await self.pipeline.administered("keys.rotate", who.subject, who.origin, rotated)
 
-    async def _revoke(self, who: Knock, key: str) -> Revoked:
-        async def revoked(asker: Asker) -> Revoked:
-            return Revoked((await revoke_key(self.office, asker, key)).id)
+    async def _revoke(self, who: Knock, key: str) -> KeyRevoked:
+        async def revoked(asker: Asker) -> KeyRevoked:
+            return KeyRevoked((await revoke_key(self.office, asker, key)).id)
 
         return await self.pipeline.administered("keys.revoke", who.subject, who.origin, revoked)
 
@@ -156,5 +166,5 @@ def _told(key: Key) -> KeyTold:
     return msgspec.convert(key.shown, KeyTold)
 
 
-def _fresh(made: Fresh) -> FreshTold:
-    return msgspec.convert({**made.key.shown, "apiKey": made.secret.reveal()}, FreshTold)
+def _fresh(made: Fresh) -> KeyMade:
+    return msgspec.convert({**made.key.shown, "apiKey": made.secret.reveal()}, KeyMade)

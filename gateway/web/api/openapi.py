@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 from quart import Blueprint, Response
 
+from gateway.mcp.calls import WISHES
 from gateway.web.api.envelope import CODES, FAULT, PROBLEM, ProblemTold
-from gateway.web.api.routes import NDJSON, Described
-from gateway.web.arrivals import SERVER, USER, USER_TOKEN
+from gateway.web.api.routes import EMAIL, NDJSON, Described
+from gateway.web.arrivals import SERVER, USER, USER_ID, USER_TOKEN
 
 TITLE: Final = "Ostiary management API"
 JSON: Final = "application/json"
@@ -23,9 +24,15 @@ DAY_S: Final = 24 * 60 * 60
 ON_SERVER: Final = (*SERVER, *USER, *USER_TOKEN)
 """Headers that name a server, and an end user of it."""
 
+_IDS: Final = (*ON_SERVER, *WISHES)
+"""Headers that are nothing where they are empty."""
 _REF: Final = "#/components/schemas/{name}"
 _NAMED: Final = re.compile(r"\{(\w+)\}")
-_ALWAYS: Final = sorted({*(status for _, _, status in CODES), FAULT[1]} - {409})
+_ALWAYS: Final = sorted({*(status for _, _, status in CODES), FAULT[1], 431} - {409})
+_BARE: Final = (431,)
+"""What is refused before there is a request: without a body."""
+_SHAPES: Final[Mapping[str, dict[str, Any]]] = {"email": EMAIL}
+"""Names in paths that are not free."""
 
 Shape = dict[str, Any]
 
@@ -103,14 +110,16 @@ def _content(route: Described, schemas: Mapping[type, Shape]) -> Shape:
 
 def _path(route: Described) -> Iterable[Shape]:
     for name in _NAMED.findall(route.rule):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        schema = {"type": "string", "minLength": 1, **_SHAPES.get(name, {})}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _headers(route: Described) -> Iterable[Shape]:
     """``Accept`` is no parameter here: the contents of the answer tell of it."""
     for name in (*route.reads, *(ON_SERVER if route.on_server else ())):
         if name != "accept":
-            yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+            bounds = {"minLength": 1, "maxLength": USER_ID} if name in _IDS else {}
+            yield {"name": name, "in": "header", "required": False, "schema": {"type": "string", **bounds}}
 
 
 def _query(route: Described, schemas: Mapping[type, Shape], components: Mapping[str, Shape]) -> Iterable[Shape]:
@@ -159,6 +168,8 @@ def _statuses(routes: Iterable[Described]) -> Sequence[int]:
 
 
 def _refusal(status: int) -> Shape:
+    if status in _BARE:
+        return {"description": HTTPStatus(status).phrase}
     schema = {"$ref": _REF.format(name=ProblemTold.__name__)}
     refusal: Shape = {
         "description": HTTPStatus(status).phrase,

@@ -33,6 +33,8 @@ class PolicyAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``limit``: how many versions, the newest first."""
+
     limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
 
 
@@ -57,11 +59,15 @@ class PolicyToApply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 
 class PolicyToRollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``version``: the one that is to be in force again."""
+
     version: Version
     why: Annotated[str, WHY]
 
 
 class QuestionToExplain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One question to the policy; ``own`` is ``self``, ``system`` or a subject."""
+
     subject: Annotated[str, WORD]
     object: Annotated[str, WORD]
     action: Annotated[str, WORD]
@@ -73,6 +79,8 @@ class QuestionToExplain(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class WhoCanAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody might do; ``own`` is whose it is."""
+
     object: Annotated[str, WORD]
     action: Annotated[str, WORD]
     domain: Annotated[str, WORD] = MAIN
@@ -87,6 +95,8 @@ class WhatCanAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolicyTests(msgspec.Struct, frozen=True):
+    """How the policy's own tests ended; ``covered`` of its ``rows`` were reached by one."""
+
     passed: int
     failed: int
     covered: int
@@ -116,11 +126,15 @@ class PolicyVersion(msgspec.Struct, frozen=True):
 
 
 class PolicyTold(msgspec.Struct, frozen=True):
+    """A version and the files that say it."""
+
     head: PolicyVersion
     files: dict[str, str]
 
 
 class PolicyHistory(msgspec.Struct, frozen=True):
+    """Versions, the newest first."""
+
     versions: tuple[PolicyVersion, ...]
 
 

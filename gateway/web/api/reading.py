@@ -5,10 +5,11 @@ This file knows no route and no operation.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import inspect
 from quart import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -23,15 +24,20 @@ MOST_ITEMS: Final = 1_000
 _KEY_NAMES: Final = ("apiKey", "apikey")
 """Where a key may stand in the query: what it proves is the business of ``gateway/identity.py``."""
 
+_NO_CHOICE: Final = re.compile(r"Invalid enum value .* - at `\$(.*)`", re.DOTALL)
+_STEP: Final = re.compile(r"\.(\w+)|\[")
+
 
 async def read_body(kind: type[S]) -> S:
     """The body of this request, ``{}`` where there is none. Raises ``Malformed``."""
     raw = await _bytes() or b"{}"
     try:
-        _check(json.loads(raw, object_pairs_hook=_once))
-        return msgspec.json.decode(raw, type=kind)
+        msgspec.json.decode(raw)  # stricter than the next line: UTF-8, whole characters, finite numbers
+        sent = json.loads(raw, object_pairs_hook=_once, parse_float=_number)
+        _check(sent)
+        return msgspec.convert(sent, type=kind)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"the body cannot be used: {error}") from None
+        raise Malformed(f"the body cannot be used: {error}{_choices(kind, str(error))}") from None
 
 
 def read_query(kind: type[S]) -> S:
@@ -44,7 +50,7 @@ def read_query(kind: type[S]) -> S:
         _check_numbers({name: values[0] for name, values in sent.items()}, read)
         return read
     except ValueError as error:
-        raise Malformed(f"the query cannot be used: {error}") from None
+        raise Malformed(f"the query cannot be used: {error}{_choices(kind, str(error))}") from None
 
 
 async def _bytes() -> str | bytes:
@@ -60,6 +66,12 @@ def _check_numbers(sent: Mapping[str, str], read: msgspec.Struct) -> None:
         value, text = getattr(read, each.name), sent.get(each.encode_name, "")
         if type(value) is int and text and re.fullmatch(r"-?[0-9]+", text) is None:
             raise ValueError(f"`{each.encode_name}` is a number in plain digits")
+
+
+def _number(text: str) -> int | float:
+    """A number without a fraction is an integer, however it is written (JSON Schema 2020-12, 6.1.1)."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -78,3 +90,39 @@ def _check(value: Json) -> None:
     if isinstance(value, dict):
         for each in value.values():
             _check(each)
+
+
+def _choices(kind: type[msgspec.Struct], told: str) -> str:
+    """What may stand at the place of a word that is none of a closed list; ``""`` for every other fault."""
+    if (fault := _NO_CHOICE.fullmatch(told)) is None:
+        return ""
+    found = [inspect.type_info(kind)]
+    for step in _STEP.finditer(fault[1]):
+        found = [each for known in found for each in _below(known, step[1])]
+    words = [str(word) for each in found for plain in _plain(each) for word in _words(plain)]
+    return f"; it is one of {', '.join(f'`{each}`' for each in words)}" if words else ""
+
+
+def _below(known: inspect.Type, name: str | None) -> Iterator[inspect.Type]:
+    """What stands in ``known`` under ``name``, or (``None``) as an element."""
+    for each in _plain(known):
+        if isinstance(each, inspect.StructType):
+            yield from (field.type for field in each.fields if field.encode_name == name)
+        if isinstance(each, inspect.CollectionType) and name is None:
+            yield each.item_type
+
+
+def _plain(known: inspect.Type) -> Iterator[inspect.Type]:
+    if isinstance(known, inspect.Metadata):
+        yield from _plain(known.type)
+    elif isinstance(known, inspect.UnionType):
+        for each in known.types:
+            yield from _plain(each)
+    else:
+        yield known
+
+
+def _words(known: inspect.Type) -> tuple[object, ...]:
+    if isinstance(known, inspect.EnumType):
+        return tuple(each.value for each in known.cls)
+    return known.values if isinstance(known, inspect.LiteralType) else ()

@@ -7,7 +7,7 @@ This file knows no operation by name; what is asked of the policy stands behind 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Final, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from quart import Blueprint, Response, request
@@ -24,6 +24,9 @@ from gateway.web.arrivals import arrival_of
 T = TypeVar("T")
 
 NDJSON: Final = "application/x-ndjson"
+
+EMAIL: Final[dict[str, Any]] = {"format": "email"}
+"""What a text is that names an account, as the document of the API says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Part(Generic[T]):
 
     @property
     def has_more(self) -> bool:
+        """Whether more of the list follows."""
         return self.offset + len(self.items) < self.total
 
 

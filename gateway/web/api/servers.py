@@ -1,7 +1,7 @@
 """``/api/servers``: the MCP servers that users offer, and the tokens that let in there.
 
-What is asked of the policy stands in ``gateway/manage/servers.py``; here are the forms of answers. A token is shown
-whole once, when it was made; afterwards, in its URL too, only so much of it as tells it from others.
+What is asked of the policy stands in ``gateway/manage/servers.py``, what is told of a server in
+``gateway/manage/servers_told.py``.
 """
 
 import re
@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import structs
 
 from gateway.manage import servers
 from gateway.manage.asking import Asker
 from gateway.manage.servers import Counter, Issued
-from gateway.manage.share_rows import as_date
+from gateway.manage.servers_told import ServerTold, server_told
 from gateway.pipeline import Pipeline
-from gateway.records import Mode, Server, Token
-from gateway.servers.forms import ServerRenewal, ServerRestrictions, ServerWanted, ServerWish
-from gateway.servers.restrictions import form_of
+from gateway.records import Server
+from gateway.servers.forms import ServerRenewal, ServerWanted, ServerWish
 from gateway.web.api.routes import Counted, Described, Knock, Page, Told, part
 
 T = TypeVar("T")
@@ -36,51 +34,16 @@ class ServersAsked(Page, frozen=True, forbid_unknown_fields=True, kw_only=True, 
     owner: str = ""
 
 
-class ServerSignerTold(msgspec.Struct, frozen=True, rename="camel"):
-    """Who signs tokens of end users; a secret is never told."""
-
-    id: str
-    issuer: str
-    algorithm: str
-    jwks_url: str
-
-
-class ServerTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """``url`` is for clients that send a key, ``accessUrl`` for those that send nothing else. ``accessToken`` and
-    ``accessUrl`` are cut short but at the moment when the token was made. ``warnings`` say what a change let in that
-    was kept out before.
-    """
-
-    server_id: str
-    owner: str
-    name: str
-    description: str
-    instructions: str
-    mode: Mode
-    upstream: str
-    is_public: bool
-    restrictions: ServerRestrictions | None
-    has_restrictions: bool
-    redirect_uris: tuple[str, ...]
-    jwt: tuple[ServerSignerTold, ...]
-    shaping: bool
-    cache_seconds: int
-    url: str
-    access_url: str | None
-    access_token: str | None
-    token_expires_at: str | None
-    created_at: str
-    updated_at: str
-    rev: int
-    warnings: tuple[str, ...] = ()
-
-
 class ServersTold(Counted, frozen=True, kw_only=True, rename="camel"):
+    """Some of the servers that may be seen; ``count`` is how many stand here."""
+
     servers: tuple[ServerTold, ...]
     count: int
 
 
 class ServerDeleted(msgspec.Struct, frozen=True, rename="camel"):
+    """What went."""
+
     message: str
     server_id: str
 
@@ -150,7 +113,7 @@ class ServersApi:
         changed = await self._done(
             who, "update", lambda asker: servers.update(self.counter, asker, server, body, revs=revs)
         )
-        told = structs.replace(self._told(changed.server), warnings=changed.opened)
+        told = server_told(changed.server, self.public_url, warnings=changed.opened)
         return Told(told, headers=_etag(changed.server))
 
     async def _delete(self, who: Knock, server: str) -> ServerDeleted:
@@ -175,43 +138,14 @@ class ServersApi:
         return await self.pipeline.administered(f"servers.{method}", who.subject, who.origin, act)
 
     def _issued(self, issued: Issued) -> Told:
-        return Told(self._told(issued.server, issued.token.reveal()), headers=_etag(issued.server))
+        told = server_told(issued.server, self.public_url, token=issued.token.reveal())
+        return Told(told, headers=_etag(issued.server))
 
     def _one(self, server: Server) -> Told:
         return Told(self._told(server), headers=_etag(server))
 
-    def _told(self, server: Server, token: str = "") -> ServerTold:
-        newest = newest_token(server)
-        shown = token or (f"{newest.prefix}…" if newest else "")
-        url, restrictions = f"{self.public_url}/mcp/{server.id}", form_of(server.restrictions)
-        return ServerTold(
-            server_id=server.id,
-            owner=server.owner,
-            name=server.name,
-            description=server.description,
-            instructions=server.instructions,
-            mode=server.mode,
-            upstream=server.upstream,
-            is_public=server.public,
-            restrictions=restrictions,
-            has_restrictions=restrictions is not None,
-            redirect_uris=server.redirects,
-            jwt=tuple(ServerSignerTold(each.id, each.issuer, each.algorithm, each.jwks_url) for each in server.signers),
-            shaping=server.shaping,
-            cache_seconds=server.cache_s,
-            url=url,
-            access_url=f"{url}/{shown}" if shown else None,
-            access_token=shown or None,
-            token_expires_at=as_date(newest.expires_at) if newest and newest.expires_at is not None else None,
-            created_at=as_date(server.created_at),
-            updated_at=as_date(server.updated_at),
-            rev=server.rev,
-        )
-
-
-def newest_token(server: Server) -> Token | None:
-    """The one that was made last."""
-    return max(server.tokens, key=lambda each: each.created_at, default=None)
+    def _told(self, server: Server) -> ServerTold:
+        return server_told(server, self.public_url)
 
 
 def _etag(server: Server) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ UNSHARE: Final = "tools.unshare"
 SHARED: Final = "tools.shared"
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class ShareWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """``email`` or ``to`` (``role:NAME``); ``toolId``, or a whole ``connection`` and which ``tools`` of it. With a
     ``toolId``, ``connection`` says on which one.
     """
@@ -102,7 +102,7 @@ class SharesApi:
                 SHARE,
                 self._share,
                 (ShareTold, LentTold),
-                takes=Wanted,
+                takes=ShareWish,
                 status=201,
                 summary="Share a tool, a prompt or a connection",
             ),
@@ -125,7 +125,7 @@ class SharesApi:
             ),
         )
 
-    async def _share(self, who: Knock, body: Wanted) -> ShareTold | LentTold:
+    async def _share(self, who: Knock, body: ShareWish) -> ShareTold | LentTold:
         to = _recipient(body)
         if not body.tool_id:
             return await self._lend(who, body, to)
@@ -147,7 +147,7 @@ class SharesApi:
 
         return await self.operations.pipeline.administered(SHARE, who.subject, who.origin, made)
 
-    async def _lend(self, who: Knock, wanted: Wanted, to: str) -> LentTold:
+    async def _lend(self, who: Knock, wanted: ShareWish, to: str) -> LentTold:
         if not wanted.connection or wanted.with_account:
             raise InvalidArguments("say what is shared: `toolId`, or the id of a `connection`")
         loan = await self.operations.lend(
@@ -194,7 +194,7 @@ class SharesApi:
         return await self.operations.pipeline.administered(SHARED, who.subject, who.origin, listed)
 
 
-def _recipient(wanted: Wanted | Unwanted) -> str:
+def _recipient(wanted: ShareWish | Unwanted) -> str:
     named = [each for each in (wanted.email, wanted.to) if each]
     if len(named) != 1:
         raise InvalidArguments("name one recipient, as `email` or as `to` (`role:NAME`)")

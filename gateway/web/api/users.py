@@ -14,7 +14,7 @@ from gateway.manage.office import Office
 from gateway.manage.people import Record, add_user, delete_user, list_all, update_user, user_info
 from gateway.manage.users import MOST_NAME
 from gateway.pipeline import Pipeline
-from gateway.web.api.routes import Counted, Described, Knock, Page, part
+from gateway.web.api.routes import EMAIL, Counted, Described, Knock, Page, part
 from gateway.web.api.shares import ShareTold
 
 MOST_ROLES: Final = 50
@@ -25,19 +25,21 @@ Role = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Roles = Annotated[tuple[Role, ...], msgspec.Meta(max_length=MOST_ROLES)]
 
 
-class Asked(Page, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class UsersAsked(Page, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """``nameContains``: only those whose address or name holds this text, in whatever case."""
 
     name_contains: Name = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
-    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254)]
+class UserWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """An account that is to be made; ``roles`` count everywhere."""
+
+    email: Annotated[str, msgspec.Meta(min_length=3, max_length=254, extra_json_schema=EMAIL)]
     name: Name = ""
     roles: Roles = ()
 
 
-class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+class UserChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
     """What is left out stays as it is; ``roles`` replaces all of them."""
 
     name: Name | None = None
@@ -71,10 +73,14 @@ class NewUserTold(UserTold, frozen=True, kw_only=True, rename="camel"):
 
 
 class UsersTold(Counted, frozen=True, kw_only=True, rename="camel"):
+    """Some of the accounts that may be seen."""
+
     users: tuple[PersonTold, ...]
 
 
-class Deleted(msgspec.Struct, frozen=True):
+class UserDeleted(msgspec.Struct, frozen=True):
+    """What went."""
+
     email: str
     deleted: bool = True
 
@@ -90,27 +96,29 @@ class UsersApi:
         """All of them."""
         every = "/api/users"
         return (
-            Described("GET", every, "users.list", self._list, UsersTold, query=Asked, summary="Who has an account"),
+            Described(
+                "GET", every, "users.list", self._list, UsersTold, query=UsersAsked, summary="Who has an account"
+            ),
             Described(
                 "POST",
                 every,
                 "users.add",
                 self._add,
                 NewUserTold,
-                takes=Wanted,
+                takes=UserWish,
                 status=201,
                 summary="Make an account, and tell its key once",
             ),
             Described("GET", ONE, "users.info", self._read, (UserTold, PersonTold), summary="Read an account"),
             Described(
-                "PATCH", ONE, "users.update", self._update, UserTold, takes=Changes, summary="Change name or roles"
+                "PATCH", ONE, "users.update", self._update, UserTold, takes=UserChanges, summary="Change name or roles"
             ),
             Described(
-                "DELETE", ONE, "users.delete", self._delete, Deleted, summary="End an account with all of its own"
+                "DELETE", ONE, "users.delete", self._delete, UserDeleted, summary="End an account with all of its own"
             ),
         )
 
-    async def _list(self, who: Knock, asked: Asked) -> UsersTold:
+    async def _list(self, who: Knock, asked: UsersAsked) -> UsersTold:
         async def listed(asker: Asker) -> UsersTold:
             found = part(await list_all(asker, contains=asked.name_contains), asked)
             return UsersTold(
@@ -123,7 +131,7 @@ class UsersApi:
 
         return await self.pipeline.administered("users.list", who.subject, who.origin, listed)
 
-    async def _add(self, who: Knock, body: Wanted) -> NewUserTold:
+    async def _add(self, who: Knock, body: UserWish) -> NewUserTold:
         async def added(asker: Asker) -> NewUserTold:
             made = await add_user(self.office, asker, body.email, name=body.name, roles=body.roles)
             secret = {"apiKey": made.key.key.reveal(), "mail": made.delivery.value}
@@ -140,15 +148,15 @@ class UsersApi:
 
         return await self.pipeline.administered("users.info", who.subject, who.origin, read)
 
-    async def _update(self, who: Knock, email: str, body: Changes) -> UserTold:
+    async def _update(self, who: Knock, email: str, body: UserChanges) -> UserTold:
         async def updated(asker: Asker) -> UserTold:
             return _whole(await update_user(self.office, asker, email, name=body.name, roles=body.roles))
 
         return await self.pipeline.administered("users.update", who.subject, who.origin, updated)
 
-    async def _delete(self, who: Knock, email: str) -> Deleted:
-        async def deleted(asker: Asker) -> Deleted:
-            return Deleted(await delete_user(self.office, asker, email))
+    async def _delete(self, who: Knock, email: str) -> UserDeleted:
+        async def deleted(asker: Asker) -> UserDeleted:
+            return UserDeleted(await delete_user(self.office, asker, email))
 
         return await self.pipeline.administered("users.delete", who.subject, who.origin, deleted)
 

@@ -119,6 +119,21 @@ async def test_a_question_is_explained_with_the_rows_that_spoke(api):
         assert (refused.status, refused.code) == (400, "INVALID_REQUEST"), wrong
 
 
+async def test_what_restrictions_of_a_server_leave_is_explained_by_its_rows(api):
+    wish = {"name": "Desk", "restrictions": {"connectors": {"mode": "allowlist", "allowedIds": ["custom"]}}}
+    id = (await api("POST", "/api/servers", ANN, body=wish)).json["serverId"]
+    for subject, own in ((f"server:{id}", f"user:{ANN}"), (f"end:{id}/u1", "self")):
+        for object, allowed in (("custom/report", True), ("http/example.com", False)):
+            asked = {"subject": subject, "object": object, "action": "write", "domain": id, "own": own}
+            told = (await api("POST", "/api/policy/explain", body=asked)).json["explanation"]
+            assert told["allowed"] is allowed
+            assert any(f"grant:server/{id}/" in spoke["rule"] for spoke in told["spoke"])
+    found = (await api("GET", f"/api/policy/who-can?object=custom/report&action=write&domain={id}")).json["holders"]
+    assert {name for each in found for name in (*each["users"], *each["others"])} == {
+        *(f"server:{id}", f"end:{id}/*", f"user:{ANN}")
+    }
+
+
 async def test_what_somebody_can_do_is_told_and_a_stranger_is_not_found(api):
     told = await api("GET", f"/api/policy/what-can?subject=user:{ANN}")
     assert any(each["object"] == "gateway/servers" for each in told.json["abilities"])
