@@ -67,6 +67,7 @@ class Answer:
 class Whole:
     gateway: Gateway
     keys: dict[str, str] = field(default_factory=dict)
+    limits: str = ""
 
     async def person(self, email: str, *roles: str) -> None:
         issued = await add_user(
@@ -76,7 +77,8 @@ class Whole:
         await self.gateway.follower.catch_up()
 
     async def apply(self, rows: str) -> int:
-        bundle = read({"policies/model.conf": MODEL, "policies/rules.csv": rows})
+        files = {"policies/model.conf": MODEL, "policies/rules.csv": rows, "policies/limits.toml": self.limits}
+        bundle = read({name: text for name, text in files.items() if text})
         assert not isinstance(bundle, list), bundle
         head = await apply_policy(self.gateway.store, bundle, author="operator", why="a test", now=now_ms())
         await self.gateway.follower.catch_up()
@@ -131,7 +133,7 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(folder: Path, *, rows: str = ROWS, config: str = SETTINGS) -> AsyncIterator[Whole]:
+async def whole(folder: Path, *, rows: str = ROWS, config: str = SETTINGS, limits: str = "") -> AsyncIterator[Whole]:
     """A gateway with Ann, Bob and who keeps the policy."""
     folder.chmod(0o700)
     (folder / "config").mkdir(mode=0o700)
@@ -139,7 +141,7 @@ async def whole(folder: Path, *, rows: str = ROWS, config: str = SETTINGS) -> As
     gateway = Gateway(load(folder / "config", {"SECRET": SECRET}))
     await gateway.start()
     try:
-        house = Whole(gateway)
+        house = Whole(gateway, limits=limits)
         await house.person(SEC, "security", "user")
         await house.apply(rows)
         await house.person(ANN, "user")
