@@ -22,6 +22,8 @@ p, role:dev, main, self, demo/*, write, , allow
 p, role:dev, main, self, stripe/*, write, , allow
 p, role:dev, main, self, gateway/servers, manage, , allow
 p, role:dev, main, self, gateway/end-users, act-as, , allow
+p, role:dev, main, self, gateway/end-users, manage, , allow
+p, *, *, self, *, revoke, , allow
 p, role:security, main, system, gateway/policy, manage, , allow
 """
 META_TOOLS = {
@@ -157,6 +159,46 @@ def test_a_signed_token_is_its_user_there_and_nobody_elsewhere(house: House, key
     until(lambda: {f"end:{id}/one", f"end:{id}/two"} <= {each.subject for each in house.entries()})
     late = {"x-alloy-user-token": changed(aud=id, iat=now - 900, exp=now - 600)}
     assert send(told["accessUrl"], headers=late).status_code == 401
+
+
+def test_a_token_of_the_gateways_own_is_its_end_user_there_and_nobody_elsewhere(house: House, key: str):
+    told, other = offered(house, key, "Issued"), offered(house, key, "Issued too")
+    made = api(house, key, "POST", "/users", {"username": "u-9"}).json()
+    issued = api(house, key, "POST", f"/users/{made['userId']}/token", {"servers": [told["serverId"]]})
+    assert issued.status_code == 201, issued.text
+    headers = {"x-user-token": issued.json()["token"]}
+    assert call(told["url"], "list_connectors", headers)["count"] >= 1
+    until(lambda: f"end:{told['serverId']}/{made['userId']}" in {each.subject for each in house.entries()})
+    assert send(other["url"], headers=headers).status_code == 401
+
+
+def test_two_end_users_have_connections_of_their_own_and_see_no_others(house: House, key: str):
+    url = offered(house, key, "Keys")["url"]
+    one, two = ({"authorization": f"Bearer {key}", "x-alloy-userid": user} for user in ("c-1", "c-2"))
+    wants = call(url, "get_credential_metadata_alloy", one, connectorId="stripe")
+    assert "api_key" in json.dumps(wants)
+    typed = {"connectorId": "stripe", "authenticationType": "api_key", "fields": {"api_key": "sk_test_0123456789"}}
+    made = call(url, "create_credential_alloy", one, **typed)["credentialId"]
+    kept = [call(url, "get_credentials_alloy", each, connectorId="stripe")["credentials"] for each in (one, two)]
+    assert [[each["credentialId"] for each in own] for own in kept] == [[made], []]
+    assert "sk_test" not in json.dumps(kept)
+    asked = {"connectorId": "stripe", "actionId": "list_customers", "parameters": {}, "credentialId": made}
+    refused = ask(url, "tools/call", two, name="execute_action_alloy", arguments=asked)
+    assert refused["isError"] is True
+    assert f"unknown connection: `{made}`" in refused["content"][0]["text"]
+
+
+def test_every_answer_tells_how_it_stands_and_the_hundred_and_first_is_refused_for_its_caller_alone(
+    house: House, key: str
+):
+    told, other = offered(house, key, "Often"), offered(house, key, "Seldom")
+    answers = [send(told["accessUrl"]) for _ in range(101)]
+    assert [each.status_code for each in answers] == [200] * 100 + [429]
+    left = [int(each.headers["ratelimit"].partition("r=")[2].partition(";")[0]) for each in answers]
+    assert left == [*range(99, -1, -1), 0]
+    assert {each.headers["ratelimit-policy"].partition(";")[2] for each in answers} == {"q=100;w=60"}
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert send(other["accessUrl"]).status_code == 200
 
 
 def test_from_the_list_to_the_details_and_the_execution(house: House, key: str):

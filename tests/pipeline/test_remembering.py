@@ -88,6 +88,14 @@ async def test_nothing_of_it_is_told_to_anybody_else():
     assert door.last.cached is False
 
 
+async def test_who_share_one_account_still_read_each_for_himself():
+    connector = hub(lenders=(None, SYSTEM), personal=True)
+    door = door_of(connector, rows=f"{ALL}\n{LENT}")
+    door.connect(connector, SYSTEM, "c1")
+    assert [await look(door, each) for each in (AMY, BOB, AMY)] == ["answer 1", "answer 2", "answer 1"]
+    assert {each.owner for each in door.entries} == {SYSTEM}
+
+
 async def test_each_server_remembers_for_itself():
     door = door_of(hub())
     door.offer(replace(SERVER, id="s-2"))

@@ -21,6 +21,7 @@ ID = "desk-a1b2c3d4"
 ROWS = """
 p, user:otto@example.com, main, self, *, write, , allow
 p, user:otto@example.com, main, self, *, connect, , allow
+p, *, *, self, *, revoke, , allow
 """
 EVERY = [(connector, action) for connector, actions in ACTIONS.items() for action in actions]
 NOTHING_SAID: dict[str, Any] = {"connectors": None, "actions": None, "users": None, "permissions": None}
@@ -120,13 +121,15 @@ async def test_in_connectivity_mode_every_stage_lets_through_what_the_restrictio
 @given(FORMS)
 @example(NOTHING_SAID)
 @settings(max_examples=30)
-async def test_accounts_are_connected_of_what_the_restrictions_let_through_and_of_nothing_else(form):
+async def test_accounts_are_connected_and_shown_of_what_the_restrictions_let_through_and_of_nothing_else(form):
     desk = Desk(form, Mode.CONNECTIVITY)
     visible = {connector for connector, action in EVERY if lets(form, "u1", connector, action)}
     for connector in ACTIONS:
         wanted = {"connectorId": connector, "authenticationType": "oauth2", "redirectUri": REGISTERED}
         made = await desk.told("create_credential_alloy", **wanted)
         assert (made is not None) == (connector in visible and lets(form, "u1", connector, None))
+        for name in ("get_credentials_alloy", "get_credential_metadata_alloy"):
+            assert (await desk.told(name, connectorId=connector) is not None) == (connector in visible), name
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -136,7 +136,7 @@ class Whole:
 async def whole(folder: Path, *, rows: str = ROWS, config: str = SETTINGS, limits: str = "") -> AsyncIterator[Whole]:
     """A gateway with Ann, Bob and who keeps the policy."""
     folder.chmod(0o700)
-    (folder / "config").mkdir(mode=0o700)
+    (folder / "config").mkdir(mode=0o700, exist_ok=True)
     (folder / "config" / "ostiary.toml").write_text(config)
     gateway = Gateway(load(folder / "config", {"SECRET": SECRET}))
     await gateway.start()
