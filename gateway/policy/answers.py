@@ -5,7 +5,7 @@ snapshot; the context (but for time and groups, which are part of the question) 
 knows no Casbin, no index and no roles.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
@@ -23,6 +23,8 @@ MOODS: Final = 64
 
 Verdict: TypeAlias = tuple[Reason, Rule | None]
 Mood: TypeAlias = tuple[Kleene | ArgumentMapping, ...]
+Same: TypeAlias = Callable[[Demand], Demand]
+"""Gives the one object for all that are equal, so that whoever looks by it compares no trees."""
 
 
 class Answer(Struct, gc=False):
@@ -83,13 +85,13 @@ class Answer(Struct, gc=False):
                 return Reason.ALLOWED, row.rule
         return self.settled
 
-    def demand(self, context: Context) -> Demand | None:
-        """What is still asked of the arguments, or ``None`` when no arguments help."""
+    def demand(self, context: Context, same: Same) -> Demand | None:
+        """What is still asked of the arguments, as ``same`` has it; ``None`` when no arguments help."""
         if context.args is not None:
-            return demand_of(self.rows, context)
+            return _known(demand_of(self.rows, context), same)
         if self._unsettled is None:
             self._unsettled = Unsettled.over(self.rows)
-        return self._unsettled.demand(context)
+        return self._unsettled.demand(context, same)
 
 
 class Unsettled(Struct, gc=False):
@@ -106,17 +108,21 @@ class Unsettled(Struct, gc=False):
         parts = dict.fromkeys(part for row in rows for part in _outer(row.condition.node))
         return cls(tuple(rows), tuple(part.judge for part in parts), {})
 
-    def demand(self, context: Context) -> Demand | None:
+    def demand(self, context: Context, same: Same) -> Demand | None:
         mood: Mood = tuple([judge(context) for judge in self.outer])
         if context.mapping is not None:
             mood = (*mood, context.mapping)
         try:
             return self.known[mood]
         except KeyError:
-            found = demand_of(self.rows, context)
+            found = _known(demand_of(self.rows, context), same)
         if len(self.known) < MOODS:
             self.known[mood] = found
         return found
+
+
+def _known(found: Demand | None, same: Same) -> Demand | None:
+    return None if found is None else same(found)
 
 
 def in_files_order(layers: Iterable[Sequence[Row]]) -> list[Row]:

@@ -312,7 +312,7 @@ class Policy:
             return False
         unsettled = []
         for access in chain:
-            demand = self._finder.answer(access).demand(access.context)
+            demand = self._finder.demand(access)
             if demand is None:
                 return False
             if demand.denies or not demand.open:

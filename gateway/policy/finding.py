@@ -83,7 +83,7 @@ class Finder:
         self._absent: Memory[Key, Known] = self._memory(ABSENT)
         self._answers: Memory[Key, Answer] = self._memory(REMEMBERED)
         self._demands: Memory[Demand, Demand] = self._memory(REMEMBERED)
-        self._solutions: Memory[tuple[frozenset[Demand], bytes], bool | None] = self._memory(REMEMBERED)
+        self._solutions: Memory[tuple[Demand | frozenset[Demand], bytes], bool | None] = self._memory(REMEMBERED)
         self.classes: Memory[Key, str] = self._memory(REMEMBERED)
         self._lent: Memory[Key, Mapping[str, tuple[str, ...]]] = self._memory(REMEMBERED)
         self._administers: Memory[Key, tuple[Row, ...]] = self._memory(REMEMBERED)
@@ -164,16 +164,24 @@ class Finder:
         found = (found for layer in self._layers for found in layer.index.of(names, domain))
         return (row for each in found for row in rows_in(each))
 
-    def solved(self, demands: Sequence[Demand], narrowing: Narrowing) -> bool | None:
-        """Whether some arguments meet all demands; of a schema only the digest is kept, because foreign servers write
-        them.
+    def demand(self, access: Access) -> Demand | None:
+        """What a question leaves to its arguments; ``None`` when none help. Equal ones are the same object. Raises
+        ``ValueError`` when nobody who can ask asks.
         """
-        same = [self._demands.get(each) or self._demands.put(each, each) for each in demands]
-        key = frozenset(same), narrowing.digest  # the same demands, so that finding the key compares no trees
+        return self.answer(access).demand(access.context, self._same)
+
+    def solved(self, demands: Sequence[Demand], narrowing: Narrowing) -> bool | None:
+        """Whether some arguments meet all of ``demands`` (of ``demand``); of a schema only the digest is kept, because
+        foreign servers write them.
+        """
+        key = demands[0] if len(demands) == 1 else frozenset(demands), narrowing.digest
         try:
             return self._solutions[key]
         except KeyError:
-            return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))
+            return self._solutions.put(key, possible(demands, narrowing.value))
+
+    def _same(self, demand: Demand) -> Demand:
+        return self._demands.get(demand) or self._demands.put(demand, demand)
 
     def _key(self, access: Access) -> Key:
         """All of a question that the rows which fit it depend on."""
