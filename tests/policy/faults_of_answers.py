@@ -106,8 +106,8 @@ FAULTS_OF_ANSWERS = (
         "what is listed is remembered without the schema",
         LISTED,
         "finding.py",
-        "key = frozenset(same), narrowing.digest",
-        'key = frozenset(same), b""',
+        "else frozenset(demands), narrowing.digest",
+        'else frozenset(demands), b""',
     ),
     Fault(
         "what is listed is remembered without the claims",
@@ -299,8 +299,8 @@ FAULTS_OF_ANSWERS = (
         "each access of a chain has its own arguments",
         LENT,
         "finding.py",
-        "return self._solutions.put(key, possible(tuple(key[0]), narrowing.value))",
-        "return self._solutions.put(key, all(possible((each,), narrowing.value) is not False for each in key[0]))",
+        "return self._solutions.put(key, possible(demands, narrowing.value))",
+        "return self._solutions.put(key, all(possible((each,), narrowing.value) is not False for each in demands))",
     ),
     Fault(
         "a constant of a schema narrows nothing",
