@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test coverage conformance suite peers schema openapi nightly check format bench bench-policy clean
+.PHONY: run test coverage conformance suite peers schema openapi nightly check format bench budget bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -62,6 +62,10 @@ format: .venv/.test
 bench: .venv/.test .envs/upstreams/.ready
 	$(RUN)/python -m benchmarks.start
 	$(RUN)/python -m benchmarks.people
+
+# Counted instructions of warm requests, against what benchmarks/budget.json grants. UPDATE=1 writes that anew.
+budget: .venv/.test
+	UPDATE=$(UPDATE) $(RUN)/python -m benchmarks.budget
 
 bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.policy
