@@ -19,6 +19,7 @@ from connectors.egress import Egress
 from connectors.inviting import Inviting
 from gateway.assembly.accounts import accounts
 from gateway.assembly.administration import administration
+from gateway.assembly.company import Company
 from gateway.assembly.front import front
 from gateway.assembly.offered import Offered, known_names
 from gateway.assembly.proven import protected, proven
@@ -38,10 +39,9 @@ from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.knocks import Knocks, Rates
 from gateway.pipeline.parking import Parking
-from gateway.pipeline.request_state import Tickets
 from gateway.pipeline.sentinel import Sentinel
+from gateway.pipeline.tasks import Tasks
 from gateway.policy.terms import Subject
-from gateway.sealing import Seal
 from gateway.sessions import Sessions
 from gateway.settings import Mode, Settings, Unsure
 from gateway.store.opening import open_store
@@ -66,6 +66,7 @@ from gateway.web.meta import Routes, pages
 from gateway.web.operations import Operations
 from gateway.web.plane import Plane
 from gateway.web.sse import SseEndpoint
+from gateway.workers.places import Post
 
 HOUSEKEEPING_S: Final = 1.0
 AGAIN_S: Final = 1.0
@@ -78,7 +79,8 @@ log = logging.getLogger(__name__)
 class Gateway:
     """One gateway process. ``asgi`` serves between ``start`` and ``stop``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, post: Post | None = None) -> None:
+        """``post`` is this worker's place among several."""
         self.settings = settings
         self.ring = settings.key_ring()
         self.store = open_store(settings.store.target.reveal(), database=settings.store.database)
@@ -120,7 +122,8 @@ class Gateway:
         self._directory = Directory(servers, [*self._upstreams, *ours], offered=offered)
         self._buckets = Buckets(demand_news=settings.limits.unsure is Unsure.REFUSE)
         self._tallies = Tallies(self.store.tallies, self._buckets, round_s=self._poll_s, clock=now_ms)
-        self._sessions = Sessions(self._released)
+        self._company = Company(post, self.store, self.ring)
+        self._sessions = Sessions(self._released, mint=self._company.names.mint)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
         self._pipeline = self._piped()
@@ -159,6 +162,7 @@ class Gateway:
         self._tasks = [
             asyncio.create_task(lasting("follower", self.follower.run)),
             asyncio.create_task(lasting("tallies", self._tallies.run)),
+            asyncio.create_task(lasting("roster", self._company.run)),
             asyncio.create_task(lasting("announcer", self._announcer.run)),
             asyncio.create_task(lasting("sentinel", self._sentinel.run)),
             asyncio.create_task(lasting("housekeeping", self._keep_house)),
@@ -167,6 +171,7 @@ class Gateway:
             asyncio.create_task(lasting("sweeping", self._sweep)),
             asyncio.create_task(self._warm_up(), name="warm-up"),
         ]
+        await self._company.start(self.asgi, max_body=self.settings.max_body_bytes)
 
     async def end_streams(self) -> None:
         """End every stream, so that a server that stops accepting can finish; calls in flight are answered first."""
@@ -174,6 +179,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """End children and sessions behind us, write the last audit entries, close the store."""
+        await self._company.close()
         await self._sessions.close()
         await self._parking.close()
         await self._pipeline.close()
@@ -199,7 +205,8 @@ class Gateway:
             self._directory,
             self._audit,
             hashed=keyed_hash(self.ring.derive(self.ring.current, "audit")),
-            bridge=Bridge(Tickets(Seal(self.ring.keys("request-state"))), self._parking),
+            bridge=Bridge(self._company.tickets, self._parking),
+            tasks=Tasks(mint=self._company.names.mint),
             server_info=ourselves(settings),
             stale_after=settings.stale_after_s,
             linker=self._accounts.linked.linker,
@@ -235,8 +242,8 @@ class Gateway:
             origins=settings.allowed_origins,
         )
         return Plane(
-            mcp=Endpoint(self._pipeline, self._sessions, rules, now_ms),
-            sse=SseEndpoint(self._pipeline, self._sessions, rules, now_ms, self._admits),
+            mcp=Endpoint(self._pipeline, self._sessions, rules, now_ms, self._company.others),
+            sse=SseEndpoint(self._pipeline, self._sessions, rules, now_ms, self._admits, self._company.others),
             pages=cast("App", pages(lambda: self.follower.readiness(now_ms()), *self._blueprints())),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,

@@ -148,6 +148,7 @@ MAY_IMPORT = {
     "gateway.tallies": (
         *("gateway.pipeline.buckets", "gateway.policy.limits", "gateway.records", "gateway.store.base"),
     ),
+    "gateway.workers": (*("gateway.errors", "gateway.records", "gateway.sealing", "gateway.store.base"),),
     "gateway.pinning": (
         *("gateway.manage.pins", "gateway.mcp", "gateway.records", "gateway.store.base", "gateway.audit"),
         *("gateway.errors", "gateway.policy.terms", "connectors.base"),
@@ -186,7 +187,7 @@ MAY_IMPORT = {
     "gateway.web": (
         *("gateway.pipeline", "gateway.manage", "gateway.mcp", "gateway.sessions", "gateway.identity"),
         *("connectors.base", "gateway.policy.terms", "gateway.errors", "gateway.connections", "gateway.records"),
-        *("gateway.servers", "gateway.policy.spelling", "gateway.audit.entry"),
+        *("gateway.servers", "gateway.policy.spelling", "gateway.audit.entry", "gateway.workers"),
     ),
     "gateway.web.pages": (
         *("gateway.web.operations", "gateway.connections", "gateway.signing_in", "gateway.pipeline", "gateway.sealing"),
@@ -226,6 +227,10 @@ MAY_IMPORT = {
         *("connectors.packages", "connectors.addresses"),
     ),
     "gateway.assembly": (),
+    "gateway.assembly.company": (
+        *("gateway.follower", "gateway.identity", "gateway.pipeline.request_state", "gateway.records"),
+        *("gateway.sealing", "gateway.store.base", "gateway.web", "gateway.workers"),
+    ),
     "gateway.assembly.accounts": ("gateway", "connectors"),
     "gateway.assembly.proven": (
         *("gateway.audit", "gateway.follower", "gateway.identity", "gateway.manage.enrolling", "gateway.policy.terms"),

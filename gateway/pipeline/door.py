@@ -35,6 +35,7 @@ from gateway.pipeline.news import Judges, News, Sights, list_changed, turned, up
 from gateway.pipeline.passage import NOBODY, Origin, Passage
 from gateway.pipeline.sentinel import Sentinel
 from gateway.pipeline.steps import Steps
+from gateway.pipeline.tasks import Tasks
 from gateway.pipeline.way import Way
 from gateway.policy.terms import MAIN, SYSTEM, Subject
 from gateway.policy.turn import Difference
@@ -76,6 +77,7 @@ class Pipeline:
         buckets: Buckets | None = None,
         knocks: Knocks | None = None,
         proofs: Proofs = NO_PROOFS,
+        tasks: Tasks | None = None,
         node: str = "",
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
@@ -108,6 +110,7 @@ class Pipeline:
             targets=targets,
             server_info=server_info,
             bounds=bounds,
+            tasks=tasks,
         )
 
     def identify(self, offered: str | None) -> Subject:

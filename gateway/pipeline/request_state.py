@@ -56,7 +56,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
 
 class Ticket(msgspec.Struct, frozen=True, array_like=True):
     """``id`` is not to be guessed; ``asked`` holds the method of each question; ``expires`` is ms since the epoch;
-    ``state`` is the server's own.
+    ``state`` is the server's own. ``at`` is the worker that gave it out, and alone knows whether it was used.
     """
 
     id: str
@@ -65,6 +65,7 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     asked: dict[str, str]
     expires: int
     state: str | None = None
+    at: str = ""
 
 
 def digest(params: Params) -> bytes:
@@ -74,10 +75,11 @@ def digest(params: Params) -> bytes:
 
 
 class Tickets:
-    """Makes states and takes them back. All times are ms since the epoch."""
+    """Makes states and takes them back. ``at`` names this worker; all times are ms since the epoch."""
 
-    def __init__(self, seal: Seal, *, per_subject: int = SPENT_PER_SUBJECT, most: int = SPENT) -> None:
+    def __init__(self, seal: Seal, *, at: str = "", per_subject: int = SPENT_PER_SUBJECT, most: int = SPENT) -> None:
         self._seal = seal
+        self._at = at
         self._per_subject = per_subject
         self._most = most
         self._spent: set[str] = set()
@@ -88,7 +90,7 @@ class Tickets:
         self, what: What, claim: Claim, asked: Mapping[str, str], now: int, state: str | None = None
     ) -> tuple[str, str]:
         """A new ticket's id, and the text that the client is to keep."""
-        ticket = Ticket(secrets.token_urlsafe(18), what, claim, dict(asked), now + LIVES_MS, state)
+        ticket = Ticket(secrets.token_urlsafe(18), what, claim, dict(asked), now + LIVES_MS, state, self._at)
         return ticket.id, self._seal.close(msgspec.msgpack.encode(ticket))
 
     def peek(self, text: str) -> Ticket | None:
@@ -99,10 +101,15 @@ class Tickets:
         except msgspec.DecodeError:  # ours, of another version of the gateway
             return None
 
+    def keeper(self, text: str) -> str:
+        """The worker that gave ``text`` out; ``""`` for what none of us did."""
+        ticket = self.peek(text)
+        return "" if ticket is None else ticket.at
+
     def read(self, text: str, claim: Claim, now: int) -> Ticket:
         """The ticket for this very request, spent or not. Raises ``Malformed``, and never tells why."""
         ticket = self.peek(text)
-        if ticket is None or ticket.claim != claim or ticket.expires <= now:
+        if ticket is None or ticket.at != self._at or ticket.claim != claim or ticket.expires <= now:
             raise invalid()
         return ticket
 

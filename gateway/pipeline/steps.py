@@ -63,6 +63,7 @@ class Steps:
         targets: Targets = NO_TARGETS,
         server_info: Params,
         bounds: Bounds,
+        tasks: Tasks | None = None,
     ) -> None:
         self._directory = directory
         self._bounds = bounds
@@ -70,7 +71,7 @@ class Steps:
         self._server_info = server_info
         self._followed = Followed()
         self._made = CustomCatalogue(targets)
-        self._tasks = TaskSteps(directory, Tasks(), self._made, server_info=server_info)
+        self._tasks = TaskSteps(directory, tasks or Tasks(), self._made, server_info=server_info)
         self._uses = Uses(buckets, connecting, self._tasks, self._followed, server_info=server_info)
         self._meta = MetaTools(self._uses, connecting)
         self._builtins = BuiltinTools(builtins)

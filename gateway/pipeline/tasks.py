@@ -7,7 +7,7 @@ restart forgets them. This file knows no policy and sends nothing.
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,10 +47,18 @@ class Task:
     mark: str = ""
 
 
-class Tasks:
-    """Every task that was made through this process. All times are ms since the epoch."""
+def unguessable() -> str:
+    """192 random bits."""
+    return secrets.token_urlsafe(24)
 
-    def __init__(self, *, per_subject: int = PER_SUBJECT, most: int = MOST) -> None:
+
+class Tasks:
+    """Every task that was made through this process. ``mint`` makes ids; all times are ms since the epoch."""
+
+    def __init__(
+        self, *, per_subject: int = PER_SUBJECT, most: int = MOST, mint: Callable[[], str] = unguessable
+    ) -> None:
+        self._mint = mint
         self._per_subject = per_subject
         self._most = most
         self._tasks: OrderedDict[str, Task] = OrderedDict()
@@ -71,8 +79,8 @@ class Tasks:
         now: int,
         mark: str = "",
     ) -> Task:
-        """A new task under an unguessable id (192 random bits)."""
-        id = secrets.token_urlsafe(24)
+        """A new task under an unguessable id."""
+        id = self._mint()
         weight = len(msgspec.json.encode(arguments))
         self._make_room(principal, weight)
         task = Task(

@@ -12,6 +12,7 @@ from gateway.records.people import ApiKey, EndUser, MailedCode, SignIn, User
 from gateway.records.policies import CaseCounts, Grant, PolicyHead, RightsChange, ShadowHead
 from gateway.records.servers import Listing, Mode, Permission, Restrictions, Server, Signer, Token
 from gateway.records.upstreams import Approved, Pins, Waiting
+from gateway.records.workers import Worker
 
 __all__ = [
     "ApiKey",
@@ -45,4 +46,5 @@ __all__ = [
     "Token",
     "User",
     "Waiting",
+    "Worker",
 ]

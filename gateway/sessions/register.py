@@ -29,22 +29,29 @@ Released: TypeAlias = Callable[[Subject, str, list[str]], None]
 """Hears which subscriptions (subject, domain, URIs) have ended, once for each."""
 
 
+def unguessable() -> str:
+    """256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
 class Sessions:
     """Every session and every open stream of this process. Times are milliseconds since the epoch."""
 
-    def __init__(self, released: Released | None = None) -> None:
+    def __init__(self, released: Released | None = None, *, mint: Callable[[], str] = unguessable) -> None:
+        """``mint`` makes ids."""
+        self._mint = mint
         self._sessions: dict[str, Session] = {}
         self._streams: dict[Stream, None] = {}
         self._released = released
         self._finishing = False
 
     def open(self, subject: Subject, domain: str, transport: str, now: int) -> Session:
-        """A new session under an unguessable id (256 random bits); beyond ``PER_SUBJECT`` the idlest of that subject
+        """A new session under an unguessable id; beyond ``PER_SUBJECT`` the idlest of that subject
         ends, beyond ``PER_SERVER`` the idlest of the end users of his server.
         """
         for own in _crowded(subject, self._sessions.values()):
             self.end(min(own, key=lambda session: session.used_at))
-        session = Session(secrets.token_urlsafe(32), subject, domain, transport, now)
+        session = Session(self._mint(), subject, domain, transport, now)
         self._sessions[session.id] = session
         return session
 
@@ -66,6 +73,10 @@ class Sessions:
             session.subject = subject
         session.used_at = now
         return session
+
+    def holds(self, id: str) -> bool:
+        """Whether there is a session ``id``, whoever's it is."""
+        return id in self._sessions
 
     def domain_of(self, id: str) -> str:
         """On which server the session ``id`` is; ``main`` where there is none."""

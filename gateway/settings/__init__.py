@@ -3,7 +3,7 @@
 Secrets stand there by reference only, and are read into ``Secret`` once, at load.
 """
 
-from gateway.settings.load import load
+from gateway.settings.load import ONE_PROCESS, load
 from gateway.settings.terms import (
     AuditSettings,
     Binding,
@@ -16,6 +16,7 @@ from gateway.settings.terms import (
     MasterSecret,
     Mode,
     Names,
+    NodeSettings,
     OidcSettings,
     ServerMode,
     ServerSpec,
@@ -27,6 +28,7 @@ from gateway.settings.terms import (
 )
 
 __all__ = [
+    "ONE_PROCESS",
     "AuditSettings",
     "Binding",
     "ConnectionSettings",
@@ -38,6 +40,7 @@ __all__ = [
     "MasterSecret",
     "Mode",
     "Names",
+    "NodeSettings",
     "OidcSettings",
     "ServerMode",
     "ServerSpec",

@@ -23,13 +23,24 @@ from gateway.settings.connectors import read_connectors
 from gateway.settings.issuers import read_issuers
 from gateway.settings.limits import read_address_limits
 from gateway.settings.mail import read_mail
-from gateway.settings.terms import AuditSettings, MasterSecret, Mode, Settings, SettingsError, StoreSettings
+from gateway.settings.terms import (
+    AuditSettings,
+    MasterSecret,
+    Mode,
+    NodeSettings,
+    Settings,
+    SettingsError,
+    StoreSettings,
+)
 from gateway.settings.tools import omitted, read_tools
 from gateway.settings.upstreams import read_servers, read_upstreams
 from gateway.settings.values import References, Table, read_secret, suggestion
 
 T = TypeVar("T")
 
+ONE_PROCESS: Final = (
+    "in development one process watches the policy folder; set `mode` to `production`, or have one worker"
+)
 DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
@@ -112,6 +123,8 @@ class _Loading:
             http=made.http,
             handlers=made.handlers,
             named_secrets=made.secrets,
+            workers=self._workers(server, mode),
+            node=self._node(top.table("node")),
             notes=tuple(self.notes),
         )
         for table in (top, server, store, policy, admin):
@@ -256,6 +269,20 @@ class _Loading:
         audit.close()
         return settings
 
+    def _workers(self, server: Table, mode: Mode) -> int:
+        workers = server.integer("workers", 1, 1, 64)
+        if workers > 1 and mode is Mode.DEVELOPMENT:
+            server.problem(ONE_PROCESS, "workers")
+        return workers
+
+    def _node(self, node: Table) -> NodeSettings:
+        bind = self._variable("OSTIARY_NODE_BIND", _internal, node.parsed("bind", _internal, ""))
+        address = self._variable("OSTIARY_NODE_ADDRESS", _reached, node.parsed("address", _reached, bind))
+        if address and not bind:
+            node.problem("an `address` needs a `bind`, where this node listens for the others", "address")
+        node.close()
+        return NodeSettings(bind, address)
+
     def _admin(self, admin: Table) -> str:
         return self._variable("MCP_ADMIN_EMAIL", normal_email, admin.parsed("email", normal_email, DEFAULT_ADMIN))
 
@@ -311,6 +338,19 @@ def _bind(text: str) -> tuple[str, int]:
         if (":" in bare) != (bare != host):
             raise ValueError(f"`{text}`: an IPv6 address, and only that, stands in brackets: `[::1]:4001`")
     return bare, _port(port)
+
+
+def _internal(text: str) -> str:
+    _bind(text)
+    return text
+
+
+def _reached(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if _HOST.fullmatch(host) is None or ":" in host.partition("]")[2]:
+        raise ValueError(f"`{text}` is not a host and a port such as `10.0.0.5:4101`")
+    _port(port)
+    return text
 
 
 def _port(text: str) -> int:

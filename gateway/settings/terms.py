@@ -214,6 +214,16 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """Where other nodes hand requests over: this one listens on ``bind``, and they reach it at ``address``; both are
+    ``host:port``, or ``""``.
+    """
+
+    bind: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file."""
 
@@ -259,6 +269,8 @@ class Settings:
     log_new_keys: bool = False
     issuers: tuple[IssuerSettings, ...] = ()
     limits: LimitSettings = field(default_factory=LimitSettings)
+    workers: int = 1
+    node: NodeSettings = field(default_factory=NodeSettings)
     notes: tuple[str, ...] = ()
     """What the operator should hear at start, one sentence each."""
 

@@ -28,6 +28,7 @@ from gateway.records import (
     SignIn,
     Tally,
     User,
+    Worker,
 )
 
 T = TypeVar("T")
@@ -169,6 +170,7 @@ class Store(Protocol):
     mailed_codes: Records[MailedCode]
     registrations: Records[Registration]
     tallies: Records[Tally]
+    workers: Records[Worker]
     bundles: Bundles
     audit: AuditTrail
 

@@ -28,6 +28,7 @@ from gateway.records import (
     SignIn,
     Tally,
     User,
+    Worker,
 )
 from gateway.store.base import MAX_RECORD, Changes, NotFound, Unavailable
 
@@ -47,6 +48,7 @@ R = TypeVar(
     MailedCode,
     Registration,
     Tally,
+    Worker,
 )
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -75,7 +77,7 @@ class Text(Generic[S]):
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
 TOOLS, PROMPTS, SERVERS = "tools", "prompts", "servers"
-END_USERS, TALLIES = "end_users", "tallies"
+END_USERS, TALLIES, WORKERS = "end_users", "tallies", "workers"
 FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
@@ -92,6 +94,7 @@ TEXTS: dict[str, Text[Any]] = {
     MAILED_CODES: Text(MailedCode),
     REGISTRATIONS: Text(Registration),
     TALLIES: Text(Tally),
+    WORKERS: Text(Worker),
 }
 FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS, SERVERS)
 """What every process holds in memory; the others are read when they are needed."""

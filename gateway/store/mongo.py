@@ -29,6 +29,7 @@ from gateway.records import (
     SignIn,
     Tally,
     User,
+    Worker,
 )
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
@@ -48,6 +49,7 @@ from gateway.store.kinds import (
     TEXTS,
     TOOLS,
     USERS,
+    WORKERS,
     R,
     at_least_one,
     changes,
@@ -94,6 +96,7 @@ class MongoStore:
         self.mailed_codes: Records[MailedCode] = _Records(self._wire, self._tickets, MAILED_CODES, now_ms)
         self.registrations: Records[Registration] = _Records(self._wire, self._tickets, REGISTRATIONS, now_ms)
         self.tallies: Records[Tally] = _Records(self._wire, self._tickets, TALLIES, now_ms)
+        self.workers: Records[Worker] = _Records(self._wire, self._tickets, WORKERS, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)

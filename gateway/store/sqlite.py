@@ -32,6 +32,7 @@ from gateway.records import (
     SignIn,
     Tally,
     User,
+    Worker,
 )
 from gateway.store.base import (
     KEEP_REMOVED_MS,
@@ -63,6 +64,7 @@ from gateway.store.kinds import (
     TEXTS,
     TOOLS,
     USERS,
+    WORKERS,
     R,
     at_least_one,
     changes,
@@ -119,6 +121,7 @@ class SqliteStore:
         self.mailed_codes: Records[MailedCode] = _Records(self, MAILED_CODES)
         self.registrations: Records[Registration] = _Records(self, REGISTRATIONS)
         self.tallies: Records[Tally] = _Records(self, TALLIES)
+        self.workers: Records[Worker] = _Records(self, WORKERS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
 

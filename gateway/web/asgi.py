@@ -45,7 +45,8 @@ class CutOff(Refusal):
 @dataclass
 class Incoming:
     """One HTTP request of the data plane. ``address`` is the client's, after trusted proxies; ``whole`` tells
-    whether its body has been read to the end. Its ``path`` may be read by anybody: it holds no token.
+    whether its body has been read to the end. Its ``path`` may be read by anybody: it holds no token, as ``place``,
+    the path that was asked for, may. ``handed``: another worker has taken it in and handed it over.
     """
 
     method: str
@@ -55,6 +56,8 @@ class Incoming:
     address: str
     receive: Receive
     whole: bool = False
+    place: str = field(default="", repr=False)
+    handed: bool = False
 
     @cached_property
     def headers(self) -> dict[str, str]:

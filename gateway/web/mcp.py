@@ -20,6 +20,7 @@ from gateway.web.arrivals import arrival_of
 from gateway.web.asgi import PRIVATE, Gone, Header, Incoming, Send, answer, end_tasks
 from gateway.web.callers import Listener, declared
 from gateway.web.demands import check_media_types, check_stream, demand_policy, judged_by
+from gateway.web.elsewhere import ALONE, Others, keeper_of, passed_on
 from gateway.web.listening import acknowledge, asked_by, farewell, subscribed_by
 from gateway.web.refusals import NotAllowed, retry_header, write_refusal
 from gateway.web.replies import KEEPALIVE, Reply, beside, pour, priming
@@ -45,6 +46,7 @@ class Endpoint:
     sessions: Sessions
     rules: Rules
     now: Callable[[], int]
+    others: Others = ALONE
 
     async def __call__(self, incoming: Incoming, domain: str | None, send: Send, token: str | None = None) -> None:
         """Serve one request; ``domain`` is the server that its URL names, ``token`` what a token URL holds."""
@@ -89,6 +91,8 @@ class _Exchange:
         if method == "POST":
             await self._post(subject)
         else:
+            if await self._passed_on(self._holder(), b""):
+                return
             session = self._demand_session(subject)
             await (self._stream(session) if method == "GET" else self._delete(session))
 
@@ -118,11 +122,16 @@ class _Exchange:
 
     async def _post(self, subject: Subject) -> None:
         check_media_types(self.incoming)
-        message = jsonrpc.parse(await self.incoming.body(self.at.rules.max_body), values=jsonrpc.MAX_VALUES)
+        body = await self.incoming.body(self.at.rules.max_body)
+        message = jsonrpc.parse(body, values=jsonrpc.MAX_VALUES)
         self.request_id = message.id if isinstance(message, Request) else None
         opening = isinstance(message, Request) and message.method == "initialize"
         if self.session_id and not opening and not self._modern:
+            if await self._passed_on(self._holder(), body):
+                return
             self.session = self._find_session(subject)
+        elif await self._passed_on(keeper_of(message, self.at.others), body):
+            return
         if isinstance(message, list):
             await self._batch(message, subject)
             return
@@ -301,6 +310,14 @@ class _Exchange:
                 self.at.sessions.detach(stream)
 
     # -- sessions
+
+    def _holder(self) -> str:
+        """The other worker that holds this session, if one does."""
+        id = self.session_id
+        return "" if not id or self.at.sessions.holds(id) else self.at.others.holder(id)
+
+    async def _passed_on(self, name: str, body: bytes) -> bool:
+        return bool(name) and await passed_on(self.at.others, name, self.incoming, body, self.send)
 
     def _demand_session(self, subject: Subject) -> Session:
         if not self.session_id:

@@ -22,6 +22,7 @@ from gateway.web.mcp import Endpoint
 from gateway.web.protected import Protected
 from gateway.web.refusals import write_refusal
 from gateway.web.sse import SseEndpoint
+from gateway.workers.taking import HANDED
 
 Place: TypeAlias = tuple[str, str | None, str | None]
 
@@ -105,6 +106,8 @@ class Plane:
             raw_headers=headers,
             address=client_address(peer, headers, self.trusted_proxies),
             receive=receive,
+            place=scope["path"],
+            handed=HANDED in scope,
         )
 
 

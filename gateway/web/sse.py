@@ -20,6 +20,7 @@ from gateway.web.answering import accept, respond
 from gateway.web.arrivals import arrival_of, by_header
 from gateway.web.asgi import PRIVATE, Incoming, Send, answer
 from gateway.web.demands import check_json, demand_policy
+from gateway.web.elsewhere import ALONE, Others, passed_on
 from gateway.web.listening import subscribed_by
 from gateway.web.mcp import Rules
 from gateway.web.refusals import NotAllowed, write_refusal
@@ -37,6 +38,7 @@ class SseEndpoint:
     rules: Rules
     now: Callable[[], int]
     still_valid: Callable[[Subject, str], bool]
+    others: Others = ALONE
     _running: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     async def stream(self, incoming: Incoming, named: str | None, send: Send, token: str | None = None) -> None:
@@ -74,6 +76,8 @@ class SseEndpoint:
         try:
             if incoming.method != "POST":
                 raise NotAllowed("POST")
+            if await self._passed_on(incoming, send):
+                return
             session = await self._session(incoming)
             check_json(incoming)
             await demand_policy(self.pipeline, incoming)
@@ -90,6 +94,16 @@ class SseEndpoint:
         else:
             self._start(call, session, self._origin(incoming))
         await answer(send, 202, b"Accepted", headers=((b"content-type", b"text/plain"), *PRIVATE))
+
+    async def _passed_on(self, incoming: Incoming, send: Send) -> bool:
+        """Whether another worker holds the stream, and has answered."""
+        ids = incoming.asked("sessionId")
+        if len(ids) != 1 or incoming.handed or self.sessions.holds(ids[0]):
+            return False
+        name = self.others.holder(ids[0])
+        if not name:
+            return False
+        return await passed_on(self.others, name, incoming, await incoming.body(self.rules.max_body), send)
 
     async def _session(self, incoming: Incoming) -> Session:
         ids = incoming.asked("sessionId")

@@ -33,6 +33,9 @@ META = {
 }
 
 
+OFTEN = 12
+"""So many connections reach both of two workers, but for one time in 2,000."""
+
 ON_SQLITE = pytest.mark.parametrize("house", ["sqlite"], indirect=True, scope="session")
 """For what no store has a part in."""
 
@@ -70,6 +73,7 @@ class House:
     process: "subprocess.Popen[str] | None" = None
     extra: dict[str, str] = field(default_factory=dict)
     keys: dict[tuple[str, ...], str] = field(default_factory=dict)
+    workers: int = 1
 
     @property
     def url(self) -> str:
@@ -101,13 +105,17 @@ class House:
         given = [word for role in roles for word in ("--role", role)]
         key: str = json.loads(self.cli("users", "add", email, *given, "--json"))["key"]
         if self.process is not None:
+            times = range(1 if self.workers == 1 else OFTEN)
             with self.client(key) as client:
-                until(lambda: client.post("/mcp", **modern("server/discover")).status_code == 200)
+                ask = modern("server/discover")
+                until(lambda: all(client.post("/mcp", **ask).status_code == 200 for _ in times))
             until(lambda: any(entry.subject == f"user:{email}" for entry in self.entries()))
         return key
 
     def start(self) -> None:
         command = [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "config"), "serve"]
+        if self.workers > 1:
+            command += ["--workers", str(self.workers)]
         log = (self.folder / "log").open("a")
         self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True)
         log.close()
@@ -151,6 +159,8 @@ class House:
 
     def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
         sent = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
+        if self.workers > 1:
+            sent["connection"] = "close"  # so that each request may meet another one
         if key is not None:
             sent["x-apikey"] = key
         return httpx2.Client(base_url=self.url, headers=sent, timeout=20)

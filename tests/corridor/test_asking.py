@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.clients.talking import MATRIX, PROGRAMS, converse
-from tests.corridor.house import EVERYTHING, House, connects, free_port, result_of, running, until, write
+from tests.corridor.house import EVERYTHING, House, connects, free_port, result_of, until
+from tests.corridor.several import STANDING, standing
 from tests.corridor.test_isolation import INITIALIZE, legacy
 from tests.corridor.test_streams import following
 
@@ -50,8 +51,8 @@ ANSWERS: dict[str, Any] = {
 CAPABILITIES = {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 
 
-@pytest.fixture(scope="module")
-def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+@pytest.fixture(scope="module", params=STANDING)
+def asking(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A gateway in front of servers that ask."""
     folder, ports = tmp_path_factory.mktemp("asking"), []
     upstreams = CHILD.format(python=sys.executable, everything=EVERYTHING)
@@ -64,15 +65,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     try:
         for port in ports:
             until(lambda port=port: child.poll() is None and connects("127.0.0.1", port), 30)
-        house = House(folder, free_port(), str(folder / "var" / "ostiary.db"))
-        write(
-            folder,
-            policy=POLICY,
-            limits=LIMITS,
-            upstreams=upstreams,
-            settings="[server]\n",
-        )
-        with running(house):
+        with standing(request.param, folder, policy=POLICY, limits=LIMITS, upstreams=upstreams) as house:
             yield house
     finally:
         child.terminate()

@@ -36,6 +36,7 @@ from gateway.records import (
     Token,
     User,
     Waiting,
+    Worker,
 )
 from gateway.store.base import Conflict, Heads, NotFound, Unavailable
 
@@ -90,6 +91,7 @@ FLOW = Flow(id="f1", owner="user:a", connector="slack", binding="session", stage
         ("mailed_codes", MailedCode(id="h1", subject="user:a", code="h2", tries=2**53)),
         ("registrations", Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r")),
         ("tallies", Tally(id="n1", until=2**53, counts={"a.$b": ((2**53, 3),)})),
+        ("workers", Worker(id="n1.0-a", node="n1", socket="/run/x.sock", address="10.0.0.5:4101")),
     ],
 )  # fmt: skip
 async def test_a_record_lives_from_add_to_remove(store, kind, record):
