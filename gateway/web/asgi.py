@@ -1,10 +1,10 @@
 """What the data plane needs of ASGI: one request read, one answer written. Knows no MCP and no policy."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from gateway.errors import Malformed, Refusal
@@ -14,6 +14,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
+
+T = TypeVar("T")
 
 JSON: Final[Header] = (b"content-type", b"application/json")
 STREAM: Final[tuple[Header, ...]] = (
@@ -30,6 +32,9 @@ LEAVE_BYTES: Final = 65_536
 LEAVE_S: Final = 1.0
 BODY_S: Final = 60.0
 """How long a body may take to arrive; whoever sends slower only wants to hold our memory."""
+
+SOON_S: Final = 0.05
+"""What is answered sooner is not watched: whether its client is still there makes no difference."""
 
 
 class Gone(Exception):
@@ -81,17 +86,16 @@ class Incoming:
             raise Malformed("the query has too many fields") from None
         return [value for key, value in pairs if key == name]
 
-    async def body(self, most: int, *, within: float = BODY_S) -> bytes:
-        """The whole body. ``Malformed`` (413) beyond ``most`` bytes and (408) after ``within`` seconds, ``CutOff``
+    async def body(self, most: int, *, seconds: float = BODY_S) -> bytes:
+        """The whole body. ``Malformed`` (413) beyond ``most`` bytes and (408) after ``seconds``, ``CutOff``
         when the client left.
         """
         if (stated := self.headers.get("content-length", "")).isdecimal() and int(stated) > most:
             raise Malformed(f"the body is larger than {most} bytes", status=413)
         try:
-            async with asyncio.timeout(within):
-                return await self._read(most)
+            return await within(seconds, self._read(most))
         except TimeoutError:
-            raise Malformed(f"the body did not arrive within {within:.0f} seconds", status=408) from None
+            raise Malformed(f"the body did not arrive within {seconds:.0f} seconds", status=408) from None
 
     async def _read(self, most: int) -> bytes:
         parts: list[bytes] = []
@@ -117,7 +121,7 @@ class Incoming:
         if self.whole:
             return True
         try:
-            await self.body(LEAVE_BYTES, within=LEAVE_S)
+            await self.body(LEAVE_BYTES, seconds=LEAVE_S)
         except Refusal:
             return False
         return True
@@ -159,9 +163,67 @@ async def show(app: App, scope: Scope, incoming: Incoming, send: Send) -> None:
     await app(scope, receive, begin)
 
 
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What ``work`` gives, which is nearly always there at once: only where it waits a clock is set. Raises
+    ``TimeoutError``.
+    """
+    begun = work.__await__()
+    try:
+        waits_for = begun.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    async with asyncio.timeout(seconds):
+        return await _Rest(begun, waits_for)
+
+
+class _Rest(Generic[T]):
+    """What is left of an awaitable that was begun and waits for something."""
+
+    def __init__(self, begun: Generator[Any, Any, T], waits_for: Any) -> None:
+        self._begun, self._waits_for = begun, waits_for
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        waits_for = self._waits_for
+        try:
+            while True:
+                try:
+                    came = yield waits_for
+                except BaseException as error:  # noqa: BLE001 (it goes where it would have been raised)
+                    waits_for = self._begun.throw(error)
+                else:
+                    waits_for = self._begun.send(came)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+
+
+class Watch:
+    """Cancels the task that makes it when ``gone`` returns, until ``end``. Of quick work nobody is asked."""
+
+    def __init__(self, gone: Callable[[], Awaitable[None]]) -> None:
+        self._gone, self._work = gone, asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(SOON_S, self._begin)
+
+    async def end(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            await end_tasks(self._watching)
+
+    def _begin(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        await self._gone()
+        if self._work is not None:
+            self._work.cancel()
+
+
 async def end_tasks(*tasks: "asyncio.Future[None] | None") -> None:
     """Cancel tasks of ours and wait until they are done."""
-    living = [task for task in tasks if task is not None]
+    if not (living := [task for task in tasks if task is not None]):
+        return
     for task in living:
         task.cancel()
     await asyncio.gather(*living, return_exceptions=True)

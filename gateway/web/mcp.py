@@ -17,7 +17,7 @@ from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import Session, Sessions, Stream
 from gateway.web.answering import accept, respond
 from gateway.web.arrivals import arrival_of
-from gateway.web.asgi import PRIVATE, Gone, Header, Incoming, Send, answer, end_tasks
+from gateway.web.asgi import PRIVATE, Gone, Header, Incoming, Send, Watch, answer
 from gateway.web.callers import Listener, declared
 from gateway.web.demands import check_media_types, check_stream, demand_policy, judged_by
 from gateway.web.elsewhere import ALONE, Others, keeper_of, passed_on
@@ -165,14 +165,15 @@ class _Exchange:
 
     async def _single(self, call: Call, subject: Subject) -> None:
         modern = call.era is Era.MODERN
-        watch = asyncio.create_task(self._cancel_when_gone(asyncio.current_task())) if modern else None
+        watch = Watch(self.incoming.gone) if modern else None  # MCP 2026-07-28, transports: closing the stream cancels
         headers: Sequence[Header] = ()
         version = self.at.pipeline.version  # nothing is awaited until the call is judged by it
         async with self._reply(subject, lambda: version, watched=not modern) as reply:
             try:
                 response, refusal = await self._outcome(call, subject, reply)
             finally:
-                await end_tasks(watch)
+                if watch is not None:
+                    await watch.end()
             if refusal is None and isinstance(call.message, Request) and call.message.method == "initialize":
                 headers = ((b"mcp-session-id", self._open_session(subject, call.message, response).encode()),)
             await reply.finish(_body(response), _status(call, response, refusal), (*headers, *retry_header(refusal)))
@@ -212,12 +213,6 @@ class _Exchange:
         finally:
             if session is not None:
                 session.used_at = self.at.now()  # a client that has left has time from now on to fetch the answer
-
-    async def _cancel_when_gone(self, task: "asyncio.Task[object] | None") -> None:
-        """In the modern era, closing the response stream is the cancellation (MCP 2026-07-28, transports)."""
-        await self.incoming.gone()
-        if task is not None:
-            task.cancel()
 
     def _open_session(self, subject: Subject, request: Request, response: Response | None) -> str:
         session = self.at.sessions.open(subject, self.domain, "mcp", self.at.now())

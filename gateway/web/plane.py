@@ -4,7 +4,6 @@ Everything that speaks MCP is answered here in plain ASGI; all other paths go to
 Host and Origin are checked for both, before anything is authenticated.
 """
 
-import asyncio
 import logging
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from gateway.errors import Fault, Malformed, Refusal, Unknown
 from gateway.pipeline import Origin, Pipeline
 from gateway.policy.terms import MAIN
 from gateway.web.arrivals import place_of, redacted
-from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send, show
+from gateway.web.asgi import App, Gone, Incoming, Receive, Scope, Send, show, within
 from gateway.web.hosts import Hosts, client_address
 from gateway.web.mcp import Endpoint
 from gateway.web.protected import Protected
@@ -137,7 +136,6 @@ class _Watched:
     async def __call__(self, event: MutableMapping[str, Any]) -> None:
         self.yes = True
         try:
-            async with asyncio.timeout(self._patience):
-                await self._send(event)
+            await within(self._patience, self._send(event))
         except TimeoutError:
             raise Gone from None

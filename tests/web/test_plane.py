@@ -13,7 +13,7 @@ from gateway.follower import Readiness
 from gateway.mcp.terms import Notification
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import RUNNING, Stream
-from gateway.web.asgi import Incoming
+from gateway.web.asgi import Incoming, within
 from gateway.web.meta import pages
 from gateway.web.replies import Reply
 from tests.builders import ALL, AMY, BOB, Door
@@ -128,7 +128,7 @@ async def test_a_body_that_takes_too_long_is_refused():
     exchange.give(b"{", more=True)
     incoming = Incoming("POST", "/mcp", b"", (), "", exchange.incoming.get)
     with pytest.raises(Malformed) as caught:
-        await incoming.body(100, within=0.01)
+        await incoming.body(100, seconds=0.01)
     assert caught.value.status == 408
 
 
@@ -441,3 +441,48 @@ async def test_a_message_of_an_older_client_may_demand_a_policy_version():
         assert (await posted.done()).status == status
     stream.leave()
     await stream.done()
+
+
+async def test_what_is_there_at_once_sets_no_clock(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.web.asgi.asyncio.timeout", None)
+
+    async def ready() -> int:
+        return 1
+
+    assert await within(0.0, ready()) == 1
+
+
+async def test_what_waits_is_gone_on_with_and_given_up_in_time():
+    told: asyncio.Event = asyncio.Event()
+    ended: list[str] = []
+
+    async def waiting() -> str:
+        try:
+            await told.wait()
+        finally:
+            ended.append("ended")
+        await asyncio.sleep(0)
+        return "told"
+
+    asyncio.get_running_loop().call_soon(told.set)
+    assert await within(5.0, waiting()) == "told"
+    told.clear()
+    with pytest.raises(TimeoutError):
+        await within(0.01, waiting())
+    work = asyncio.create_task(within(5.0, waiting()))
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert ended == ["ended"] * 3
+
+
+async def test_a_fault_comes_from_where_it_was_raised():
+    async def failing(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise ValueError(turns)
+
+    for turns in range(3):
+        with pytest.raises(ValueError, match=str(turns)):
+            await within(5.0, failing(turns))
