@@ -35,10 +35,11 @@ class Nodes(House):
     nodes: list[House] = field(default_factory=list)
 
     def start(self) -> None:
-        """Nodes are started by whoever lays them out."""
+        for node in self.nodes:
+            node.start()
 
     def stop(self) -> int:
-        return 0
+        return max(node.stop() for node in self.nodes)
 
 
 @contextmanager
