@@ -52,7 +52,7 @@ SETTINGS = {
 READERS = {"has", "text", "parsed", "flag", "integer", "number", "choice", "texts", "table", "tables"}
 PLACES = {
     ("load", "top"): "",
-    **{("load", name): f"[{name}]" for name in ("server", "store", "policy", "audit", "admin")},
+    **{("load", name): f"[{name}]" for name in ("server", "store", "policy", "audit", "admin", "node")},
     ("load", "entry"): "[[server.secret]]",
     ("load", "trusted"): "[[policy.trusted_keys]]",
     ("upstreams", "_upstream", "table"): "[upstreams.{id}]",

@@ -19,10 +19,10 @@ from gateway.cli.banner import known_accounts, new_admin
 from gateway.cli.operation import Given, operation
 from gateway.cli.output import Failure
 from gateway.cli.running import Leaving, allow_many_files, leave_no_core, listen, run
-from gateway.cli.workers import Node, Orders, listen_afar, new_node, node_of
+from gateway.cli.workers import ORDERS, Node, Orders, listen_afar, new_node, node_of
 from gateway.letters import log_key
 from gateway.manage.users import bootstrap_admin
-from gateway.settings import ONE_PROCESS, Mode, Settings
+from gateway.settings import Mode, Settings
 from gateway.workers.places import Post
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -30,22 +30,24 @@ LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 64), help="How many processes serve (`[server] workers` otherwise).")
-@click.option("--as-worker", hidden=True)
 @click.pass_obj
-def serve(given: Given, workers: int | None, as_worker: str | None) -> None:
+def serve(given: Given, workers: int | None) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; the first start creates the administrator. Several workers are renewed
     one after the other by SIGHUP.
     """
     settings = given.settings()
     allow_many_files()
     leave_no_core()
-    if as_worker is not None:
+    if (orders := given.environ.get(ORDERS)) is not None:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
-        asyncio.run(_work(settings, Orders.read(as_worker)))
+        asyncio.run(_work(settings, Orders.read(orders)))
         return
     count = settings.workers if workers is None else workers
     if count > 1 and settings.mode is Mode.DEVELOPMENT:
-        raise Failure(f"--workers {count}: {ONE_PROCESS}")
+        raise Failure(
+            f"{count} workers: in development one process watches the policy folder; "
+            "set `mode` to `production`, or have one worker"
+        )
     with ExitStack() as opened:
         if count > 1:
             node = node_of(settings, given.config, given.environ, count, opened)

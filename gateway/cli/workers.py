@@ -12,12 +12,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from gateway.cli.crew import Crew
 from gateway.cli.output import Failure
 from gateway.cli.running import listen
 from gateway.settings import Settings
 from gateway.workers.places import Post
+
+ORDERS: Final = "OSTIARY_WORKER"
+"""The variable that makes ``serve`` one of several workers; it is set by their parent alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,12 @@ class Node:
             told,
             self.parent,
         )
-        words = ("-m", "gateway.cli", "--config", str(self.config), "serve", "--as-worker", json.dumps(asdict(orders)))
+        words = ("-m", "gateway.cli", "--config", str(self.config), "serve")
+        environ = {**self.environ, ORDERS: json.dumps(asdict(orders))}
         passed = [fd for fd in (orders.listening, afar, told, self.parent) if fd >= 0]
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *words, stdin=DEVNULL, env=self.environ, pass_fds=passed, start_new_session=True
+                sys.executable, *words, stdin=DEVNULL, env=environ, pass_fds=passed, start_new_session=True
             )
         finally:
             os.close(told)

@@ -3,7 +3,7 @@
 Secrets stand there by reference only, and are read into ``Secret`` once, at load.
 """
 
-from gateway.settings.load import ONE_PROCESS, load
+from gateway.settings.load import load
 from gateway.settings.terms import (
     AuditSettings,
     Binding,
@@ -28,7 +28,6 @@ from gateway.settings.terms import (
 )
 
 __all__ = [
-    "ONE_PROCESS",
     "AuditSettings",
     "Binding",
     "ConnectionSettings",

@@ -38,9 +38,6 @@ from gateway.settings.values import References, Table, read_secret, suggestion
 
 T = TypeVar("T")
 
-ONE_PROCESS: Final = (
-    "in development one process watches the policy folder; set `mode` to `production`, or have one worker"
-)
 DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
@@ -123,7 +120,7 @@ class _Loading:
             http=made.http,
             handlers=made.handlers,
             named_secrets=made.secrets,
-            workers=self._workers(server, mode),
+            workers=server.integer("workers", 1, 1, 64),
             node=self._node(top.table("node")),
             notes=tuple(self.notes),
         )
@@ -268,12 +265,6 @@ class _Loading:
         settings = AuditSettings(target, audit.integer("retention_days", 90, 1, 36_500))
         audit.close()
         return settings
-
-    def _workers(self, server: Table, mode: Mode) -> int:
-        workers = server.integer("workers", 1, 1, 64)
-        if workers > 1 and mode is Mode.DEVELOPMENT:
-            server.problem(ONE_PROCESS, "workers")
-        return workers
 
     def _node(self, node: Table) -> NodeSettings:
         bind = self._variable("OSTIARY_NODE_BIND", _internal, node.parsed("bind", _internal, ""))

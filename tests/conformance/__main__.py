@@ -1,6 +1,6 @@
 """Runs the conformance suite through the gateway, in every way of ``legs.py``, and says how it went.
 
-    python -m tests.conformance [--update] [WORD ...]
+    python -m tests.conformance [--update] [--through one|workers|nodes] [WORD ...]
 
 With words, only the runs that have them all in their names. Without, the tables of ``docs/protocol.md`` must say what
 the run found; ``--update`` writes them. What the suite and the gateway said stands in ``build/conformance``.
@@ -21,6 +21,7 @@ from tests.conformance.judging import KNOWN, judge, read_known
 from tests.conformance.legs import LEGS, VISITS, Leg, Upstream, Visit
 from tests.conformance.report import Outcome, client_table, known_table, server_table
 from tests.conformance.world import PYTHON, World, built
+from tests.corridor.several import ONE, STANDING
 from tests.documents import ROOT, placed
 
 PAGE = ROOT / "docs" / "protocol.md"
@@ -78,12 +79,12 @@ def lanes_of(legs: Iterable[Leg]) -> list[list[Leg]]:
     return list(lanes.values())
 
 
-def proven(words: set[str]) -> tuple[dict[Leg, Outcome], dict[Visit, Outcome]]:
+def proven(words: set[str], how: str = ONE) -> tuple[dict[Leg, Outcome], dict[Visit, Outcome]]:
     """The outcomes of the runs that have all ``words`` in their names."""
     legs, visits = ([run for run in runs if words <= set(run.name.split())] for runs in (LEGS, VISITS))
     served: dict[Leg, Outcome] = {}
     if legs:
-        with built(PLACE / "house") as world:
+        with built(PLACE / "house", how) as world:
             served = all_of(lanes_of(legs), partial(serve, world))
     return served, all_of([[run] for run in visits], visit)
 
@@ -111,6 +112,7 @@ def never_came(outcomes: Iterable[Outcome]) -> set[str]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--through", choices=STANDING, default=ONE)
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     if missing := [piece for piece in PIECES if not piece.exists()]:
@@ -118,7 +120,7 @@ def main() -> int:
         return 1
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
-    served, visited = proven(set(options.words))
+    served, visited = proven(set(options.words), options.through)
     outcomes = [*served.values(), *visited.values()]
     if not outcomes:
         print(f"error: no run has `{' '.join(options.words)}` in its name")

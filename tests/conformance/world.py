@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway.mcp.terms import CAPABILITIES_KEY
 from tests.conformance.legs import UPSTREAMS, Leg, Upstream
-from tests.corridor.house import META, ROOT, House, free_port, modern, result_of, running, until, write
+from tests.corridor.house import META, ROOT, House, free_port, modern, result_of, until, write
+from tests.corridor.several import ONE, standing
 from tests.upstreams.starting import answers
 
 PYTHON = ROOT / ".envs" / "upstreams" / "bin" / "python"
@@ -45,17 +46,19 @@ class World:
 
 
 @contextlib.contextmanager
-def built(folder: Path) -> Iterator[World]:
-    """Everything running; a child process for each server that is reached over HTTP, and one for the gateway."""
+def built(folder: Path, how: str = ONE) -> Iterator[World]:
+    """Everything running; a child process for each server that is reached over HTTP, and for the gateway as many as
+    ``how`` says.
+    """
     with contextlib.ExitStack() as stack:
         ports = {each: stack.enter_context(served(each)) for each in UPSTREAMS if each.transport != "stdio"}
-        house = gateway(
-            folder,
+        folder.mkdir()
+        pages = laid_out(
             upstreams="".join(described(each, ports.get(each, 0)) for each in UPSTREAMS),
             servers="".join(offered(each.id) for each in UPSTREAMS),
             policy="".join(granted(each.id) for each in UPSTREAMS) + POLICY,
         )
-        stack.enter_context(running(house))
+        house = stack.enter_context(standing(how, folder, **pages))
         keys = {each: house.add_user(f"{each.id}@example.com", "tester") for each in UPSTREAMS}
         for each, key in keys.items():
             prove_guarded(house, each, key)
@@ -65,8 +68,13 @@ def built(folder: Path) -> Iterator[World]:
 def gateway(folder: Path, *, upstreams: str, servers: str, policy: str) -> House:
     """A gateway over the embedded store, laid out in ``folder`` and not yet started."""
     folder.mkdir()
-    write(folder, policy=policy, limits=LIMITS, upstreams=upstreams, servers=servers, settings="[server]\n")
+    pages = laid_out(upstreams=upstreams, servers=servers, policy=policy)
+    write(folder, **pages, settings="[server]\n")
     return House(folder, free_port(), str(folder / "var" / "ostiary.db"))
+
+
+def laid_out(*, upstreams: str, servers: str, policy: str) -> dict[str, str]:
+    return {"policy": policy, "limits": LIMITS, "upstreams": upstreams, "servers": servers}
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from tests.corridor.conftest import LIMITS, POLICY, SERVERS
-from tests.corridor.house import META, OFTEN, House, modern, result_of, running, until
-from tests.corridor.several import NODES, WORKERS, several, standing, workers_of
+from tests.corridor.house import META, OFTEN, House, free_port, modern, result_of, running, until, write
+from tests.corridor.several import NODES, WORKERS, Nodes, several, standing, workers_of
 from tests.corridor.test_isolation import INITIALIZE, legacy
+from tests.corridor.test_stop import alive
 from tests.corridor.test_streams import following
 
 WITHIN_S = 2.0
@@ -179,3 +183,57 @@ def test_a_rolling_restart_replaces_every_worker_and_fails_no_call(own: House):
     assert set(outcomes) == {200}, {each: outcomes.count(each) for each in set(outcomes)}
     assert long_ones == ["60"] * 3
     assert "Traceback" not in own.log
+
+
+def test_several_processes_together_let_in_no_more_than_each_may(joint: House):
+    key = joint.add_user("eager@example.com", "user")  # of the default class: 100 calls a minute
+    question = modern("tools/call", name="demo__echo", arguments={"text": "hello"})
+    with joint.client(key) as client:
+        codes = [client.post("/mcp", **question).status_code for _ in range(260)]
+        assert set(codes) == {200, 429}
+        assert 100 - OFTEN <= codes.count(200) <= 200  # some were used up by the waiting above
+        until(lambda: {client.post("/mcp", **question).status_code for _ in range(OFTEN)} == {429}, 4)
+
+
+def test_what_is_not_sealed_by_us_gets_no_answer_at_the_internal_address(joint: House):
+    if not isinstance(joint, Nodes):
+        pytest.skip("workers of one node have no internal address")
+    host, port = joint.nodes[0].extra["OSTIARY_NODE_BIND"].split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert raw.recv(100) == b""
+
+
+def test_several_workers_are_refused_in_development(own: House, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("development")
+    write(folder, policy=POLICY, limits=LIMITS, upstreams="")
+    words = ["--config", str(folder / "config"), "serve", "--workers", "2"]
+    done = CliRunner().invoke(main, words, env={"PORT": str(free_port())})
+    assert done.exit_code == 1
+    assert "2 workers: in development one process watches the policy folder; set `mode` to `production`" in done.output
+
+
+def test_a_worker_that_does_not_start_ends_the_restart_and_the_old_ones_stay(own: House):
+    before = workers_of(own)
+    settings = own.folder / "config" / "ostiary.toml"
+    settings.write_text(settings.read_text() + "\n[nonsense]\n")
+    assert own.process is not None
+    own.process.send_signal(signal.SIGHUP)
+    until(lambda: "the restart ends here: worker 0 does not start anew" in own.log)
+    assert workers_of(own) == before
+    assert own.client().get("/health").status_code == 200
+
+
+def test_workers_end_when_their_parent_is_killed(own: House):
+    workers = workers_of(own)
+    assert own.process is not None
+    own.process.kill()
+    own.process.wait(10)
+    until(lambda: not [pid for pid in workers if alive(pid)])
+
+
+def test_a_port_in_use_is_refused_although_workers_share_theirs(own: House):
+    words = ["--config", str(own.folder / "config"), "serve", "--workers", "2"]
+    done = CliRunner().invoke(main, words, env={"PORT": str(own.port), **own.extra})
+    assert done.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{own.port}: address already in use" in done.output
