@@ -25,7 +25,9 @@ from gateway.assembly.offered import Offered, known_names
 from gateway.assembly.proven import protected, proven
 from gateway.assembly.rules import rulebook
 from gateway.assembly.servers import connectors_of, ourselves, servers_of
+from gateway.audit.checkpoints import USE, Checkpoints, Signer
 from gateway.audit.masking import keyed_hash
+from gateway.audit.purging import purge
 from gateway.audit.trail import Audit
 from gateway.catalogue import Directory
 from gateway.connections.resealing import refuse_missing_keys
@@ -86,7 +88,14 @@ class Gateway:
         self.store = open_store(settings.store.target.reveal(), database=settings.store.database)
         self._poll_s = POLL_SQLITE_S if settings.store.uri is None else POLL_MONGO_S
         self._files = ExitStack()
-        self._audit = Audit(self.store.audit, stream=self._audit_stream())
+        self._signer = Signer(self.ring.derived(USE))
+        self._audit = Audit(
+            self.store.audit,
+            stream=self._audit_stream(),
+            checkpoints=Checkpoints(self.store.checkpoints, self._signer, now_ms),
+            refusing=settings.audit.on_failure == "refuse",
+            clock=now_ms,
+        )
         self._folder = FolderMode(settings.policy_folder, self.store, clock=now_ms, record=self._audit.record)
         self.follower = Follower(
             self.store,
@@ -325,7 +334,8 @@ class Gateway:
     async def _purge(self) -> None:
         """Forget audit entries beyond their retention, once a day."""
         while days := self.settings.audit.retention_days:
-            await self.store.audit.purge(now_ms() - days * DAY_S * 1000)
+            before = now_ms() - days * DAY_S * 1000
+            await purge(self.store.audit, self.store.checkpoints, self._signer, before)
             await asyncio.sleep(DAY_S)
 
     async def _warm_up(self) -> None:

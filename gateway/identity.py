@@ -131,6 +131,10 @@ class KeyRing:
         """``derive`` for every known secret, the current one first."""
         return tuple(self.derive(id, use) for id in self._masters)
 
+    def derived(self, use: str) -> dict[str, bytes]:
+        """The same by the id of each secret, the current one first."""
+        return {id: self.derive(id, use) for id in self._masters}
+
     def hash(self, key: str) -> str:
         """The keyed hash of an API key under the current secret: what is stored instead of it."""
         return self._hash(self.current, key)

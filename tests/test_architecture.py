@@ -100,7 +100,9 @@ MAY_IMPORT = {
         *("gateway.store.base", "gateway.vault", "connectors"),
     ),
     "gateway.sessions": ("gateway.policy.terms", "gateway.errors", "gateway.mcp"),
-    "gateway.audit": ("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base"),
+    "gateway.audit": (
+        *("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base", "gateway.records"),
+    ),
     "gateway.store": ("gateway.audit", "gateway.records"),
     "gateway.catalogue": (
         *("gateway.mcp", "gateway.policy.terms", "gateway.policy.schema", "gateway.policy.mapping", "gateway.errors"),

@@ -75,6 +75,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     ``arguments`` holds in the clear only the fields that a live condition reads and the policy does
     not mark secret, as JSON pointer → JSON text; every other value stands in ``hashed`` as a keyed hash.
     ``asked`` is ``None`` where the policy was not asked about one use of one thing.
+    ``chain``, ``number`` and ``link`` tie it to the entry that was written before it (``gateway.audit.chain``).
     """
 
     id: str
@@ -105,3 +106,6 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     hashed: dict[str, str] = {}
     asked: Question | None = None
     shadow: Shadowed | None = None
+    chain: str = ""
+    number: int = 0
+    link: str = ""

@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import BinaryIO, Final
 
 import msgspec
 
 from gateway.audit import AuditEntry
+from gateway.audit.chain import Chain
+from gateway.audit.checkpoints import Checkpoints, new_chain
 from gateway.store.base import AuditTrail, Unavailable
 
 BATCH: Final = 100
@@ -24,6 +27,11 @@ LINGER_S: Final = 0.02
 
 PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between attempts while the store is down; the last one repeats, from there on aloud."""
+
+CHECKPOINT_S: Final = 60.0
+"""So long entries stay without a checkpoint that vouches for them, at most."""
+
+ALARM_S: Final = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +63,9 @@ class Audit:
     ``record`` never waits; the writer is a task of its own, so that the cancellation of a request
     loses nothing. While the store is down entries are kept, up to ``most``; then the recorder is
     ``full`` and who asks before acting can fail closed. Entries that come even so are kept up to
-    twice that, and counted in ``lost`` beyond.
+    twice that, and counted in ``lost`` beyond; an entry tells of them once the store is back. Without ``refusing`` the
+    recorder is never full. Entries get their place in the chain of this process as they are written, and
+    ``checkpoints`` vouches for it. ``clock`` tells ms since the epoch.
     """
 
     def __init__(
@@ -65,6 +75,9 @@ class Audit:
         stream: BinaryIO | None = None,
         most: int = 10_000,
         pauses: Sequence[float] = PAUSES_S,
+        checkpoints: Checkpoints | None = None,
+        refusing: bool = True,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._trail = trail
         self._pauses = pauses
@@ -78,6 +91,14 @@ class Audit:
         self._encoder = msgspec.json.Encoder()
         self._ids = EntryIds()
         self.lost = 0
+        self._untold = 0
+        self._alarmed = -ALARM_S
+        self._refusing = refusing
+        self._clock = clock
+        self._checkpoints = checkpoints
+        self._chain = new_chain()
+        self._vouched = -1
+        self._vouched_at = 0.0
 
     def new_id(self, now_ms: int) -> str:
         return self._ids.next(now_ms)
@@ -85,17 +106,36 @@ class Audit:
     @property
     def full(self) -> bool:
         """Whether nothing should be begun that must be recorded: no room, not started, stopped, or broken."""
+        return self._refusing and self._unable
+
+    @property
+    def _unable(self) -> bool:
         return len(self._waiting) >= self._most or self._writer is None or self._writer.done()
 
     def record(self, entry: AuditEntry) -> None:
         """Take an entry; it will be written in its turn."""
         if len(self._waiting) >= 2 * self._most:
-            self.lost += 1
+            self._lose()
             return
         self._waiting.append(entry)
         self._arrived.set()
         if len(self._waiting) >= BATCH:
             self._pressing.set()
+
+    def _lose(self) -> None:
+        self.lost += 1
+        self._untold += 1
+        if time.monotonic() - self._alarmed >= ALARM_S:
+            self._alarmed = time.monotonic()
+            log.critical("audit: %d entries are lost: the store does not take them, check the database", self.lost)
+
+    def _own_up(self) -> None:
+        """Put on record how many entries were lost since the last time."""
+        lost, self._untold = self._untold, 0
+        at = self._clock()
+        words = {"subject": "gateway", "transport": "gateway", "method": "audit.lost", "outcome": "failed"}
+        self._waiting.append(AuditEntry(id=self.new_id(at), at=at, arguments={"/entries": str(lost)}, **words))
+        self._arrived.set()
 
     def start(self) -> None:
         """Begin to write; to be called once, on the running loop."""
@@ -118,16 +158,25 @@ class Audit:
     async def _write(self) -> None:
         while not (self._stopping and not self._waiting):
             await self._company()
-            batch = list(islice(self._waiting, BATCH))
+            batch = [self._chain.add(entry) for entry in islice(self._waiting, BATCH)]
             if batch:
                 await self._keep(batch)
                 await self._say(batch)
                 for _ in batch:
                     self._waiting.popleft()
+                if self._untold:
+                    self._own_up()
+            await self._vouch()
+        await self._vouch(last=True)
 
     async def _company(self) -> None:
         """Wait for an entry, then a moment for others, unless a batch is full or the end has come."""
-        await self._arrived.wait()
+        due = CHECKPOINT_S if self._checkpoints and self._vouched != self._chain.number else None
+        try:
+            async with asyncio.timeout(due):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
                 await self._pressing.wait()
@@ -139,6 +188,7 @@ class Audit:
         failures = 0
         while True:
             try:
+                await self._begin()
                 await self._trail.append(batch)
             except Unavailable as down:
                 failures += 1
@@ -147,6 +197,25 @@ class Audit:
                 await asyncio.sleep(self._pauses[min(failures, len(self._pauses)) - 1])
             else:
                 return
+
+    async def _begin(self) -> None:
+        """Have the chain vouched for before its first entry: one that nobody vouches for is not ours."""
+        if self._checkpoints is not None and self._vouched < 0:
+            await self._checkpoints.vouch(Chain(self._chain.id))
+            self._vouched, self._vouched_at = 0, time.monotonic()
+
+    async def _vouch(self, *, last: bool = False) -> None:
+        """A checkpoint that cannot be written is left to the next time: the entries themselves are kept."""
+        due = last or time.monotonic() - self._vouched_at >= CHECKPOINT_S
+        if self._checkpoints is None or not due or self._vouched in (-1, self._chain.number):
+            return
+        try:
+            await self._checkpoints.vouch(self._chain)
+        except Unavailable as down:
+            log.warning("audit: a checkpoint could not be written: %s", down)
+        else:
+            self._vouched = self._chain.number
+        self._vouched_at = time.monotonic()
 
     async def _say(self, batch: list[AuditEntry]) -> None:
         """Write the batch as JSON lines. A stream that breaks is given up, aloud: the store is the record."""

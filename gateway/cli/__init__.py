@@ -25,6 +25,7 @@ MODULES: Final = (
     "connectors",
     "connections",
     "vault",
+    "audit",
     "import",
     "policy",
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.audit import AuditEntry
+from gateway.audit.checkpoints import USE, Checkpoints, Signer, append_alone
 from gateway.audit.trail import EntryIds
 from gateway.identity import KeyRing
 from gateway.policy.terms import MAIN, SYSTEM
@@ -85,6 +86,7 @@ async def operation(
             arguments={f"/{name}": json.dumps(value) for name, value in arguments.items()},
         )
         try:
-            await store.audit.append([entry])
+            signer = Signer(settings.key_ring().derived(USE))
+            await append_alone(store.audit, Checkpoints(store.checkpoints, signer, now_ms), entry)
         finally:
             await store.close()

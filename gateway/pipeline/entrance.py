@@ -177,7 +177,7 @@ class Entrance:
     def check_recordable(self) -> None:
         """Raises ``Unavailable`` where nothing may be begun, because it could not be put on record."""
         if self._audit.full:
-            raise Unavailable("calls cannot be recorded now; try again later")
+            raise Unavailable("calls cannot be recorded now; try again later, and tell the administrator if it lasts")
 
     def count(self, judge: Judge, passage: Passage) -> None:
         """Count one call of its subject, and of the server; raises ``Limited``, ``Unavailable``."""

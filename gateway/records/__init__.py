@@ -5,6 +5,7 @@ no behaviour.
 are milliseconds since the epoch. Nothing here holds a readable secret.
 """
 
+from gateway.records.audit import Checkpoint
 from gateway.records.connections import Connected, Flow, Registration, Stage, Status
 from gateway.records.limits import Tally
 from gateway.records.made import CustomPrompt, CustomTool, Handler, PromptArgument, PromptMessage
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKey",
     "Approved",
     "CaseCounts",
+    "Checkpoint",
     "Connected",
     "CustomPrompt",
     "CustomTool",

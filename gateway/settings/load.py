@@ -262,7 +262,8 @@ class _Loading:
     def _audit(self, audit: Table) -> AuditSettings:
         jsonl = audit.parsed("jsonl", _path, "off")
         target = {"off": "", "stdout": "stdout"}.get(jsonl, str(self.root / jsonl))
-        settings = AuditSettings(target, audit.integer("retention_days", 90, 1, 36_500))
+        failing = audit.parsed("on_failure", _on_failure, "refuse")
+        settings = AuditSettings(target, audit.integer("retention_days", 90, 1, 36_500), failing)
         audit.close()
         return settings
 
@@ -375,6 +376,12 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 def _name(text: str) -> str:
     if _NAME.fullmatch(text) is None:
         raise ValueError(f"`{text}` is not a name of up to 64 letters, digits, spaces and `._-`")
+    return text
+
+
+def _on_failure(text: str) -> str:
+    if text not in ("refuse", "continue"):
+        raise ValueError(f"`{text}` is not one of `refuse`, `continue`")
     return text
 
 

@@ -225,10 +225,13 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file."""
+    """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file. ``on_failure`` is ``refuse`` or ``continue``: what becomes
+    of calls that cannot be recorded.
+    """
 
     jsonl: str
     retention_days: int
+    on_failure: str = "refuse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
+    Checkpoint,
     Connected,
     CustomPrompt,
     CustomTool,
@@ -171,6 +172,7 @@ class Store(Protocol):
     registrations: Records[Registration]
     tallies: Records[Tally]
     workers: Records[Worker]
+    checkpoints: Records[Checkpoint]
     bundles: Bundles
     audit: AuditTrail
 

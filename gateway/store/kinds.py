@@ -13,6 +13,7 @@ import msgspec
 from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
+    Checkpoint,
     Connected,
     CustomPrompt,
     CustomTool,
@@ -49,6 +50,7 @@ R = TypeVar(
     Registration,
     Tally,
     Worker,
+    Checkpoint,
 )
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -77,7 +79,8 @@ class Text(Generic[S]):
 
 USERS, KEYS, GRANTS, PINS, CONNECTIONS = "users", "keys", "grants", "pins", "connections"
 TOOLS, PROMPTS, SERVERS = "tools", "prompts", "servers"
-END_USERS, TALLIES, WORKERS = "end_users", "tallies", "workers"
+END_USERS, TALLIES = "end_users", "tallies"
+WORKERS, CHECKPOINTS = "workers", "checkpoints"
 FLOWS, SIGN_INS, MAILED_CODES, REGISTRATIONS = "flows", "sign_ins", "mailed_codes", "registrations"
 TEXTS: dict[str, Text[Any]] = {
     USERS: Text(User),
@@ -95,6 +98,7 @@ TEXTS: dict[str, Text[Any]] = {
     REGISTRATIONS: Text(Registration),
     TALLIES: Text(Tally),
     WORKERS: Text(Worker),
+    CHECKPOINTS: Text(Checkpoint),
 }
 FOLLOWED = (USERS, KEYS, GRANTS, PINS, CONNECTIONS, TOOLS, PROMPTS, SERVERS)
 """What every process holds in memory; the others are read when they are needed."""

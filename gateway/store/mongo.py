@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from gateway.records import (
     ApiKey,
+    Checkpoint,
     Connected,
     CustomPrompt,
     CustomTool,
@@ -34,6 +35,7 @@ from gateway.records import (
 from gateway.store import mongo_trail
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
 from gateway.store.kinds import (
+    CHECKPOINTS,
     CONNECTIONS,
     END_USERS,
     FLOWS,
@@ -97,6 +99,7 @@ class MongoStore:
         self.registrations: Records[Registration] = _Records(self._wire, self._tickets, REGISTRATIONS, now_ms)
         self.tallies: Records[Tally] = _Records(self._wire, self._tickets, TALLIES, now_ms)
         self.workers: Records[Worker] = _Records(self._wire, self._tickets, WORKERS, now_ms)
+        self.checkpoints: Records[Checkpoint] = _Records(self._wire, self._tickets, CHECKPOINTS, now_ms)
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)

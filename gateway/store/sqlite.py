@@ -17,6 +17,7 @@ from msgspec import structs
 from gateway.audit import AuditEntry
 from gateway.records import (
     ApiKey,
+    Checkpoint,
     Connected,
     CustomPrompt,
     CustomTool,
@@ -46,6 +47,7 @@ from gateway.store.base import (
     Unavailable,
 )
 from gateway.store.kinds import (
+    CHECKPOINTS,
     CONNECTIONS,
     END_USERS,
     ENTRY,
@@ -122,6 +124,7 @@ class SqliteStore:
         self.registrations: Records[Registration] = _Records(self, REGISTRATIONS)
         self.tallies: Records[Tally] = _Records(self, TALLIES)
         self.workers: Records[Worker] = _Records(self, WORKERS)
+        self.checkpoints: Records[Checkpoint] = _Records(self, CHECKPOINTS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
 

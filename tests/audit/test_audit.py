@@ -74,7 +74,7 @@ async def test_a_lone_entry_is_written_without_a_second_one():
     audit.start()
     audit.record(lone := entry(audit))
     await asyncio.wait_for(trail.appended.wait(), 5)
-    assert trail.kept == {lone.id: lone}
+    assert [each.id for each in trail.kept.values()] == [lone.id]
     await audit.stop()
 
 
@@ -146,6 +146,22 @@ async def test_memory_stays_bounded_and_what_is_lost_is_counted(caplog: pytest.L
     assert audit.lost == 4
     assert await audit.stop(within=0.01) == 10
     assert "10 entries could not be written" in caplog.text
+
+
+async def test_with_continue_calls_go_on_and_the_loss_is_on_record(caplog: pytest.LogCaptureFixture):
+    trail = MemoryTrail(down=True)
+    audit = Audit(trail, most=3, pauses=(0.0,), refusing=False, clock=lambda: 7)
+    audit.start()
+    for _ in range(10):
+        audit.record(entry(audit))
+    assert not audit.full
+    assert caplog.text.count("entries are lost") == 1
+    trail.down = False
+    await until(lambda: len(trail.kept) == 7)
+    await audit.stop()
+    (told,) = (each for each in trail.kept.values() if each.method == "audit.lost")
+    assert told.arguments == {"/entries": "4"}
+    assert [each.number for each in trail.kept.values()] == list(range(1, 8))
 
 
 async def test_a_recorder_that_was_not_started_or_has_stopped_takes_no_new_work():
