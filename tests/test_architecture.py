@@ -104,6 +104,7 @@ MAY_IMPORT = {
         *("gateway.policy.terms", "gateway.policy.condition_values", "gateway.store.base", "gateway.records"),
     ),
     "gateway.store": ("gateway.audit", "gateway.records"),
+    "gateway.moving": ("gateway.store.base", "gateway.store.kinds", "gateway.store.whole"),
     "gateway.catalogue": (
         *("gateway.mcp", "gateway.policy.terms", "gateway.policy.schema", "gateway.policy.mapping", "gateway.errors"),
         *("gateway.records", "connectors.base"),

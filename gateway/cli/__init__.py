@@ -26,6 +26,7 @@ MODULES: Final = (
     "connections",
     "vault",
     "audit",
+    "store",
     "import",
     "policy",
 )

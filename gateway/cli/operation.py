@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit import AuditEntry
 from gateway.audit.checkpoints import USE, Checkpoints, Signer, append_alone
@@ -69,24 +69,32 @@ async def operation(
         error = type(failure).__name__
         raise
     finally:
-        entry = AuditEntry(
-            id=_ids.next(at),
-            at=at,
-            subject=OPERATOR,
-            transport="cli",
-            domain=MAIN,
-            owner=SYSTEM,
-            method=method,
-            object=object,
-            action=action,
-            allowed=True,
-            outcome=outcome,
-            error=error,
-            took=round((time.perf_counter() - began) * 1000, 3),
-            arguments={f"/{name}": json.dumps(value) for name, value in arguments.items()},
-        )
+        took = round((time.perf_counter() - began) * 1000, 3)
+        entry = _entry(at, method, object, action, arguments, outcome=outcome, error=error, took=took)
         try:
             signer = Signer(settings.key_ring().derived(USE))
             await append_alone(store.audit, Checkpoints(store.checkpoints, signer, now_ms), entry)
         finally:
             await store.close()
+
+
+async def record(store: Store, method: str, object: str, action: str, **arguments: object) -> None:
+    """Leave the audit entry of an operation that ended well, in a store that had none before."""
+    await store.audit.append([_entry(now_ms(), method, object, action, arguments, outcome="ok")])
+
+
+def _entry(at: int, method: str, object: str, action: str, arguments: Mapping[str, object], **told: Any) -> AuditEntry:
+    return AuditEntry(
+        id=_ids.next(at),
+        at=at,
+        subject=OPERATOR,
+        transport="cli",
+        domain=MAIN,
+        owner=SYSTEM,
+        method=method,
+        object=object,
+        action=action,
+        allowed=True,
+        arguments={f"/{name}": json.dumps(value) for name, value in arguments.items()},
+        **told,
+    )

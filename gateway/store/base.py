@@ -31,6 +31,7 @@ from gateway.records import (
     User,
     Worker,
 )
+from gateway.store.whole import Contents
 
 T = TypeVar("T")
 
@@ -175,9 +176,12 @@ class Store(Protocol):
     checkpoints: Records[Checkpoint]
     bundles: Bundles
     audit: AuditTrail
+    contents: Contents
 
     async def open(self) -> None:
-        """Connect and bring the schema up to date; ``Unavailable``, or ``ValueError`` on a foreign or newer schema."""
+        """Connect and bring the schema up to date; ``Unavailable``, or ``ValueError`` on a foreign or newer schema, and
+        on a store into which a move was begun that did not end (unless it was made to be filled).
+        """
 
     async def close(self) -> None:
         """End what runs and let go of the database; every later call is ``Unavailable``."""

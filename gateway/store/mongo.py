@@ -32,7 +32,7 @@ from gateway.records import (
     User,
     Worker,
 )
-from gateway.store import mongo_trail
+from gateway.store import mongo_trail, mongo_whole, whole
 from gateway.store.base import KEEP_REMOVED_MS, AuditTrail, Bundles, Changes, Conflict, Heads, Records
 from gateway.store.kinds import (
     CHECKPOINTS,
@@ -67,13 +67,16 @@ _LIVE = {"removed_at": 0}
 
 
 class MongoStore:
-    """A ``Store`` in one MongoDB database. ``clock`` gives steady seconds, ``now_ms`` the time of day."""
+    """A ``Store`` in one MongoDB database, ``filling`` when it is to be opened although a move into it did not end.
+    ``clock`` gives steady seconds, ``now_ms`` the time of day.
+    """
 
     def __init__(
         self,
         uri: str,
         *,
         database: str = "ostiary",
+        filling: bool = False,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
         settle_after: float = SETTLE_AFTER,
@@ -81,6 +84,7 @@ class MongoStore:
         if not re.fullmatch(r"[a-z0-9_]{1,60}", database):
             raise ValueError(f"the database name `{database}` is not made of a-z, 0-9 and `_`: choose such a name")
         self._name = database
+        self._filling = filling
         self._now_ms = now_ms
         self._wire = Wire(uri, database)
         self._tickets = Tickets(self._wire, clock=clock, settle_after=settle_after)
@@ -103,6 +107,7 @@ class MongoStore:
         self._policies = mongo_trail.Bundles(self._wire)
         self.bundles: Bundles = self._policies
         self.audit: AuditTrail = mongo_trail.AuditTrail(self._wire)
+        self.contents: whole.Contents = mongo_whole.Contents(self._wire, self._policies)
 
     def __repr__(self) -> str:
         return f"MongoStore(database={self._name!r})"
@@ -143,7 +148,8 @@ class MongoStore:
             await self._wire.collection(RECORDS).create_index([("ticket", ASCENDING)])
             await self._wire.collection(mongo_trail.AUDIT).create_index([("at", ASCENDING)])
             await self._wire.collection(mongo_trail.AUDIT).create_index([("subject", ASCENDING), ("_id", ASCENDING)])
-        await self._wire.write(self._forget_removed)
+        if not self._filling:  # what is being moved stays as it is
+            await self._wire.write(self._forget_removed)
 
     async def _changed(self, after: int) -> list[Document]:
         found = self._wire.collection(RECORDS).find({"ticket": {"$gt": after}}).sort("ticket", ASCENDING)
@@ -165,6 +171,8 @@ class MongoStore:
         if (schema := marks["schema"]) > SCHEMA:
             place = f"the database `{self._name}` has schema {schema}, newer than {SCHEMA}"
             raise ValueError(f"{place}: run the newer version of this program")
+        if marks.get(mongo_whole.MOVING) and not self._filling:
+            raise ValueError(f"the database `{self._name}`: {whole.UNFINISHED}")
 
     async def _forget_removed(self) -> None:
         """Drop what is left of records removed long ago; who asks from further back gets everything."""

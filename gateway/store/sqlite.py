@@ -35,6 +35,7 @@ from gateway.records import (
     User,
     Worker,
 )
+from gateway.store import whole
 from gateway.store.base import (
     KEEP_REMOVED_MS,
     AuditTrail,
@@ -77,6 +78,7 @@ from gateway.store.kinds import (
 )
 from gateway.store.sqlite_file import prepare
 from gateway.store.sqlite_threads import T, Threads, Work
+from gateway.store.sqlite_whole import Contents, unfinished
 
 PURGE_AT_ONCE = 500  # entries, so that a large purge lets other writes in between
 
@@ -103,10 +105,11 @@ def _numbers_within_64_bits() -> Iterator[None]:
 
 
 class SqliteStore:
-    """A ``Store`` in one file."""
+    """A ``Store`` in one file, ``filling`` when it is to be opened although a move into it did not end."""
 
-    def __init__(self, path: Path, *, now_ms: Callable[[], int] = _now_ms) -> None:
+    def __init__(self, path: Path, *, filling: bool = False, now_ms: Callable[[], int] = _now_ms) -> None:
         self._path = path
+        self._filling = filling
         self.now_ms = now_ms
         self._threads: Threads | None = None
         self.users: Records[User] = _Records(self, USERS)
@@ -127,6 +130,7 @@ class SqliteStore:
         self.checkpoints: Records[Checkpoint] = _Records(self, CHECKPOINTS)
         self.bundles: Bundles = _Bundles(self)
         self.audit: AuditTrail = _AuditTrail(self)
+        self.contents: whole.Contents = Contents(self.read, self.write)
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._path)!r})"
@@ -136,9 +140,15 @@ class SqliteStore:
             async with AsyncExitStack() as undo:
                 self._threads = await asyncio.to_thread(lambda: Threads(prepare(self._path)))
                 undo.push_async_callback(self.close)
-                forget_before = self.now_ms() - KEEP_REMOVED_MS
-                await self.write(lambda connection: _forget_removed(connection, forget_before))
+                if not self._filling:  # what is being moved stays as it is
+                    await self._bring_up()
                 undo.pop_all()
+
+    async def _bring_up(self) -> None:
+        if await self.read(unfinished):
+            raise ValueError(f"{self._path}: {whole.UNFINISHED}")
+        forget_before = self.now_ms() - KEEP_REMOVED_MS
+        await self.write(lambda connection: _forget_removed(connection, forget_before))
 
     async def close(self) -> None:
         threads, self._threads = self._threads, None

@@ -18,7 +18,10 @@ PATIENCE = 5.0  # seconds to wait for another process that writes
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_ADDED = {"shadow": "CREATE TABLE IF NOT EXISTS shadow (mark INTEGER PRIMARY KEY, body TEXT NOT NULL)"}
+_ADDED = {
+    "shadow": "CREATE TABLE IF NOT EXISTS shadow (mark INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+    "moving": "CREATE TABLE IF NOT EXISTS moving (unfinished INTEGER NOT NULL)",
+}
 """Tables that a file of this schema may lack, because it was made before they were known."""
 _TABLES = (
     """CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, ticket INTEGER NOT NULL,

@@ -1,12 +1,13 @@
 """Both stores behind one face, and the guard on what goes over the wire."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import monitoring
+from pymongo import AsyncMongoClient, monitoring
 
 from gateway.store.base import Store
 from gateway.store.mongo import MongoStore
@@ -27,11 +28,22 @@ def only_portable_commands() -> Iterator[None]:
     assert not GUARD.strays
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+REAL = os.environ.get("OSTIARY_TEST_MONGODB_URI", "")
+"""A replica set of yours: the contract then holds on it as well. Databases of random names come and go there."""
+
+
+async def drop(uri: str, database: str) -> None:
+    """Leave nothing behind on a server that goes on living."""
+    with GUARD.looking_away():
+        async with AsyncMongoClient(uri) as client:
+            await client.drop_database(database)
+
+
+@pytest.fixture(params=["sqlite", "mongo", *(["real"] if REAL else [])])
 async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens further store objects on one and the same database; all are closed at the end."""
     stores: list[Store] = []
-    uri = request.getfixturevalue("secantus") if request.param == "mongo" else ""
+    uri = request.getfixturevalue("secantus") if request.param == "mongo" else REAL if request.param == "real" else ""
     database = f"t_{secrets.token_hex(6)}"
 
     async def open_one(**options: Any) -> Store:
@@ -47,6 +59,8 @@ async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     yield open_one
     for store in stores:
         await store.close()
+    if request.param == "real":
+        await drop(uri, database)
 
 
 @pytest.fixture

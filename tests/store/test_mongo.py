@@ -13,14 +13,12 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from gateway.records import PolicyHead, User
-from gateway.store.base import Conflict, NotFound, Unavailable
+from gateway.store.base import NotFound, Unavailable
 from gateway.store.mongo import MongoStore, _Records
 from gateway.store.mongo_client import connect, weaknesses
 from gateway.store.mongo_tickets import Tickets
 from gateway.store.opening import open_store
 from gateway.store.sqlite import SqliteStore
-from tests.store.conftest import GUARD
-from tests.store.portable import COMMANDS, strays
 
 SETTLE = 30.0
 
@@ -367,49 +365,3 @@ def test_a_target_names_its_store(tmp_path):
     for target in ("postgres://u:p@h/", "", "://"):
         with pytest.raises(ValueError, match="give a path"):
             open_store(target)
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("aggregate", {"aggregate": "records", "pipeline": []}),
-        ("count", {"count": "records"}),
-        ("find", {"find": "records", "filter": {"$where": "1"}}),
-        ("find", {"find": "records", "filter": {"body": {"$regex": "x"}}}),
-        ("find", {"find": "records", "filter": {"a.b": 1}}),
-        ("find", {"find": "records", "filter": {}, "skip": 5}),
-        ("find", {"find": "records", "filter": {}, "collation": {}}),
-        ("find", {"find": "Records", "filter": {}}),
-        ("insert", {"insert": "records", "documents": [{"$x": 1}]}),
-        ("insert", {"insert": "records", "documents": [{"a": {"b.c": 1}}]}),
-        ("insert", {"insert": "records", "documents": [{"a": "x" * 2_000_000}]}),
-        ("insert", {"insert": "records", "documents": [], "startTransaction": True, "autocommit": False}),
-        ("update", {"update": "records", "updates": [{"q": {}, "u": [{"$set": {}}]}]}),
-        ("update", {"update": "records", "updates": [{"q": {}, "u": {"$push": {"a": 1}}}]}),
-        ("update", {"update": "records", "updates": [{"q": {}, "u": {"$set": {"a.b": 1}}}]}),
-        ("update", {"update": "records", "updates": [{"q": {}, "u": {"$set": {"a": 1}}, "multi": True}]}),
-        ("update", {"update": "records", "updates": [{"q": {}, "u": {}, "arrayFilters": []}]}),
-        ("delete", {"delete": "records", "deletes": [{"q": {"a": {"$ne": 1}}, "limit": 0}]}),
-        ("createIndexes", {"createIndexes": "records", "indexes": [{"key": {"a": "text"}, "name": "a"}]}),
-        ("createIndexes", {"createIndexes": "records", "indexes": [{"key": {"a": 1}, "sparse": True}]}),
-        ("findAndModify", {"findAndModify": "records", "query": {}, "update": {"$inc": {"a": 1}}}),
-    ],
-)
-def test_the_guard_sees_what_is_not_portable(name, command):
-    assert list(strays(name, command))
-
-
-async def test_the_guard_allows_no_more_than_is_used(store):
-    GUARD.seen.clear()
-    await store.close()
-    await store.open()
-    await store.users.add(User(id="a"))
-    await store.users.replace(User(id="a", rev=1))
-    with pytest.raises(Conflict):
-        await store.users.replace(User(id="a", rev=1))
-    fresh = MongoStore(store._wire._uri, database=f"m_{secrets.token_hex(6)}")
-    await fresh.open()
-    await fresh.audit.purge(1)
-    await fresh.close()
-    by_the_driver = {"getMore", "killCursors", "endSessions"}
-    assert GUARD.seen | by_the_driver == set(COMMANDS)

@@ -1,7 +1,6 @@
 """The production store when the database dies, or the network cuts an answer off."""
 
 import asyncio
-import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +12,8 @@ from gateway.audit import AuditEntry
 from gateway.records import PolicyHead, User
 from gateway.store.base import Unavailable
 from gateway.store.mongo import MongoStore
-from tests.secantus import Secantus, free_port
+from tests.secantus import Secantus
+from tests.store.proxy import Proxy
 
 
 @pytest.fixture
@@ -24,59 +24,13 @@ def own_server() -> Iterator[Secantus]:
     server.stop()
 
 
-class Proxy:
-    """Passes bytes on to a server; when armed, swallows the answer to the next command named and hangs up."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._writers: list[asyncio.StreamWriter] = []
-        self.armed = b""
-        self.cut = 0
-        self.port = 0
-
-    async def serve(self) -> asyncio.Server:
-        self.port = free_port()
-        return await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers += [writer, back]
-        swallowing = asyncio.Event()
-        answers = asyncio.create_task(self._answers(there, writer, swallowing))
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65_536):
-                if self.armed and self.armed in data:
-                    self.armed = b""
-                    swallowing.set()
-                back.write(data)
-                await back.drain()
-        back.close()
-        await answers
-
-    async def _answers(
-        self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, swallowing: asyncio.Event
-    ) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await there.read(65_536):
-                if swallowing.is_set():
-                    self.cut += 1
-                    break
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    def close(self) -> None:
-        for writer in self._writers:
-            writer.close()
-
-
 @pytest.fixture
 async def proxy(secantus: str) -> AsyncIterator[Proxy]:
     proxy = Proxy(urlsplit(secantus).port or 0)
     async with await proxy.serve() as server:
         yield proxy
         server.close()
-        proxy.close()
+        proxy.cut()
 
 
 @pytest.fixture
@@ -129,7 +83,7 @@ async def test_what_was_acknowledged_survives_a_kill_of_the_database(own_server)
 async def test_an_answer_cut_off_does_not_add_twice(store, proxy, command):
     proxy.armed = command
     added = await store.users.add(User(id="a"))
-    assert proxy.cut == 1
+    assert proxy.cuts == 1
     assert list(await store.users.page()) == [added]
 
 
@@ -137,7 +91,7 @@ async def test_an_answer_cut_off_does_not_replace_twice_or_call_it_a_conflict(st
     first = await store.users.add(User(id="a"))
     proxy.armed = b"updates\x00"
     second = await store.users.replace(first)
-    assert proxy.cut == 1
+    assert proxy.cuts == 1
     assert second.rev == 2
     assert await store.users.get("a") == second
 
@@ -146,11 +100,11 @@ async def test_an_answer_cut_off_does_not_make_a_removal_fail(store, proxy):
     await store.users.add(User(id="a"))
     proxy.armed = b"updates\x00"
     await store.users.remove("a")
-    assert proxy.cut == 1
+    assert proxy.cuts == 1
     assert await store.users.get("a") is None
     proxy.armed = b"updates\x00"
     assert (await store.users.add(User(id="a", name="back"))).name == "back"
-    assert proxy.cut == 2
+    assert proxy.cuts == 2
 
 
 async def test_an_answer_cut_off_does_not_move_the_head_twice(store, proxy):
@@ -158,7 +112,7 @@ async def test_an_answer_cut_off_does_not_move_the_head_twice(store, proxy):
     await store.bundles.put(bundle, b"policy")
     proxy.armed = b"documents\x00"
     await store.bundles.move_head(0, PolicyHead(version=1, bundle=bundle, author="a", at=0))
-    assert proxy.cut == 1
+    assert proxy.cuts == 1
     assert (await store.heads()).policy == 1
 
 
@@ -166,7 +120,7 @@ async def test_an_answer_cut_off_leaves_each_audit_entry_once(store, proxy):
     entries = [AuditEntry(id=f"{number:03}", at=number) for number in range(50)]
     proxy.armed = b"documents\x00"
     await store.audit.append(entries)
-    assert proxy.cut == 1
+    assert proxy.cuts == 1
     assert list(await store.audit.scan()) == entries
 
 
@@ -175,4 +129,4 @@ async def test_a_poll_survives_an_answer_cut_off(store, proxy):
     for _ in range(2):
         proxy.armed = b"find"
         assert (await store.changes(0)).users == (user,)
-    assert proxy.cut == 2
+    assert proxy.cuts == 2

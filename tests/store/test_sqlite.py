@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.audit import AuditEntry
@@ -275,3 +276,35 @@ async def test_a_locked_database_is_unavailable_in_time_and_then_works_again(pat
         other.execute("ROLLBACK")
     await store.users.add(User(id="a"))
     await store.audit.append([AuditEntry(id="a", at=1)])
+
+
+def everywhere(store: SqliteStore, pragma: str) -> None:
+    """What the writing connection of a store is told."""
+    store._threads._writer._connection.execute(pragma)
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "name"),
+    [
+        ("PRAGMA query_only = ON", "PRAGMA query_only = OFF", "SQLITE_READONLY"),
+        ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000", "SQLITE_FULL"),
+    ],
+)
+async def test_a_file_that_takes_no_more_refuses_writes_alone_and_goes_on_once_it_does(store, broken, mended, name):
+    user = await store.users.add(User(id="before"))
+    everywhere(store, broken)
+    attempts = (
+        lambda: store.users.add(User(id="a", name="x" * 100_000)),
+        lambda: store.users.replace(msgspec.structs.replace(user, name="x" * 100_000)),
+        lambda: store.audit.append([AuditEntry(id=f"{number}", at=1, error="x" * 1_000) for number in range(100)]),
+        lambda: store.bundles.put(hashlib.sha256(b"x" * 100_000).hexdigest(), b"x" * 100_000),
+    )
+    for attempt in attempts:
+        with pytest.raises(Unavailable, match=name):
+            await attempt()
+        assert await store.users.page() == [user]
+    everywhere(store, mended)
+    assert list(await store.audit.scan()) == []
+    assert (await store.heads()).changes == 1
+    await store.users.add(User(id="after"))
+    assert (await store.changes(0)).seq == 2
