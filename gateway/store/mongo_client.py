@@ -47,6 +47,7 @@ _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\]|[^,]*%2[fF][^,]*)(:\d+
 
 def connect(uri: str) -> Client:
     """A client that has sent nothing yet. ``ValueError`` when the URI cannot be used or asks for less than durable."""
+    logging.getLogger("pymongo").setLevel(logging.WARNING)  # below, the driver logs whole commands, and what they hold
     given = _options(uri)
     defaults = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
     try:

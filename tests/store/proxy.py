@@ -29,6 +29,7 @@ class Proxy:
         self.armed = b""
         self.at = Cut.ANSWER
         self.delay = 0.0  # seconds that each answer comes late
+        self.instead = (b"", b"")  # what answers say, and what they say instead
         self.cuts = 0
         self.port = 0
 
@@ -97,6 +98,6 @@ class Proxy:
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 await self._passing.wait()
-                writer.write(data)
+                writer.write(data.replace(*self.instead) if self.instead[0] else data)
                 await writer.drain()
         writer.close()

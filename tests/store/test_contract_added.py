@@ -23,7 +23,7 @@ def entry(number: int, **fields) -> AuditEntry:
     return AuditEntry(id=f"{number:08}", at=number, **fields)
 
 
-@pytest.mark.parametrize("size", [0, 1, 512 * 1024, 2 * 1024 * 1024 + 1])
+@pytest.mark.parametrize("size", [0, 1, 512 * 1024, 2 * 1024 * 1024 + 1, 17 * 1024 * 1024])  # MongoDB ends at 16
 async def test_a_bundle_comes_back_byte_for_byte(store, size):
     body = random.Random(size).randbytes(size)
     await store.bundles.put(hash_of(body), body)

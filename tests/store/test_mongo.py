@@ -290,6 +290,16 @@ async def test_no_error_no_log_and_no_repr_shows_the_uri(caplog):
     assert "127.0.0.1" not in seen
 
 
+async def test_the_log_of_the_driver_shows_nothing_of_what_is_stored(secantus, database, caplog):
+    caplog.set_level(logging.DEBUG)
+    store = MongoStore(secantus, database=database)
+    await store.open()
+    await store.users.add(User(id="a", name="canary-of-a-record"))
+    await store.close()
+    assert "canary-of-a-record" not in caplog.text
+    assert "pymongo" not in {record.name.partition(".")[0] for record in caplog.records}
+
+
 @pytest.mark.parametrize(
     "uri",
     [

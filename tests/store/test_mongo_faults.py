@@ -130,3 +130,12 @@ async def test_a_poll_survives_an_answer_cut_off(store, proxy):
         proxy.armed = b"find"
         assert (await store.changes(0)).users == (user,)
     assert proxy.cuts == 2
+
+
+@pytest.mark.parametrize("single", [True, False])
+async def test_a_single_server_is_warned_about(proxy, caplog, single):
+    proxy.instead = (b"setName", b"otherNm") if single else (b"", b"")
+    store = MongoStore(f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true", database=f"f_{secrets.token_hex(6)}")
+    await store.open()
+    await store.close()
+    assert ("MongoDB is a single server: run a replica set" in caplog.text) == single
