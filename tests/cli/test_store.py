@@ -1,5 +1,6 @@
 """``ostiary store``: moved, saved and restored from the command line, and no password told."""
 
+import gc
 import json
 import secrets
 
@@ -75,6 +76,8 @@ def test_a_place_that_is_none_is_told_without_repeating_it(kept, words, told):
     assert PASSWORD not in wrong
 
 
+# The driver lets go of a socket that was still connecting when the client was closed; it must not tell so later.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_password_is_never_printed_and_one_on_the_command_line_is_warned_about(kept):
     uri = f"mongodb://admin:{PASSWORD}@127.0.0.1:9/?timeoutMS=300"
     plain = kept.wrong("store", "copy", "--from", place(kept), "--to", uri)
@@ -87,6 +90,7 @@ def test_a_password_is_never_printed_and_one_on_the_command_line_is_warned_about
     assert "others on this machine" not in filed
     secret.chmod(0o644)
     assert "chmod 600" in kept.wrong("store", "copy", "--from", place(kept), "--to", f"file:{secret}")
+    gc.collect()
     assert PASSWORD not in plain + filed
 
 
