@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from gateway.app import Gateway
 from gateway.follower import now_ms
@@ -64,7 +64,7 @@ class Counter:
     def __init__(self) -> None:
         self.instructions = self.calls = 0
 
-    def __enter__(self) -> "Counter":
+    def __enter__(self) -> Self:
         sys.setprofile(self._profile)
         sys.settrace(self._trace)
         return self

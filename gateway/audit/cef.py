@@ -1,6 +1,7 @@
-"""Audit entries as lines of ArcSight's Common Event Format, version 0.
+r"""Audit entries as lines of ArcSight's Common Event Format, version 0.
 
-PURE. Header fields escape ``\\`` and ``|``, values ``\\`` and ``=``, both line ends: an entry is one line whatever it says.
+PURE. Header fields escape ``\`` and ``|``, values ``\`` and ``=``, both line ends: an entry is one line whatever it
+says.
 """
 
 import json

@@ -133,8 +133,16 @@ class Audit:
         """Put on record how many entries were lost since the last time."""
         lost, self._untold = self._untold, 0
         at = self._clock()
-        words = {"subject": "gateway", "transport": "gateway", "method": "audit.lost", "outcome": "failed"}
-        self._waiting.append(AuditEntry(id=self.new_id(at), at=at, arguments={"/entries": str(lost)}, **words))
+        told = AuditEntry(
+            id=self.new_id(at),
+            at=at,
+            subject="gateway",
+            transport="gateway",
+            method="audit.lost",
+            outcome="failed",
+            arguments={"/entries": str(lost)},
+        )
+        self._waiting.append(told)
         self._arrived.set()
 
     def start(self) -> None:

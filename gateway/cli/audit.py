@@ -101,7 +101,7 @@ def _tell(walked: list[Walked], breaks: list[Break], unchained: int, *, as_json:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
 @_json
 @click.pass_obj
-def query(given: Given, *, since: int | None, until: int | None, limit: int, as_json: bool, **wanted: str) -> None:
+def query(given: Given, /, *, since: int | None, until: int | None, limit: int, as_json: bool, **wanted: str) -> None:
     """Show entries, the newest first."""
     span = Span(since=since or 0, until=NEVER if until is None else until)
 

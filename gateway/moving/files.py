@@ -18,7 +18,8 @@ import msgspec
 from gateway.moving.checking import Checking
 from gateway.moving.sums import Summing, Sums, Tell, differing, pages, sums_of
 from gateway.store.base import Conflict
-from gateway.store.whole import AUDIT, MARKS, PARTS, SCHEMA, Contents, Row, page_of
+from gateway.store.kinds import CHECKPOINTS
+from gateway.store.whole import AUDIT, MARKS, PARTS, RECORDS, SCHEMA, Contents, Row, page_of
 
 FORMAT: Final = "ostiary-store"
 VERSION: Final = 1
@@ -51,6 +52,8 @@ async def export(contents: Contents, out: Path, now: int, tell: Tell, *, audit: 
         began = await contents.walk(MARKS)
         for part in parts_of(audit=audit):
             async for page in pages(contents, part):
+                if part == RECORDS and not audit:
+                    page = [row for row in page if not row.key.startswith(f"{CHECKPOINTS}/")]  # noqa: PLW2901
                 written.add(_restless(page, began) if part == MARKS else page)
                 tell(written.summing.counts[part], f"writing {part}")
         sums = written.summing.sums

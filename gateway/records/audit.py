@@ -5,7 +5,8 @@ import msgspec
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """That the chain ``id`` had ``number`` entries at ``at`` (ms since the epoch), the last with ``link``, and that
-    those up to ``start`` (with ``start_link``) were purged. ``signature`` is by the secret ``key``, over all but ``rev``.
+    those up to ``start`` (with ``start_link``) were purged. ``signature`` is by the secret ``key``, over all but
+    ``rev``.
     """
 
     id: str

@@ -5,20 +5,18 @@ Here stand the settings by name, their defaults, and what production demands (ar
 
 import ipaddress
 import os
-import re
 import secrets as randomness
 import stat
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 from connectors.base import Secret
 from connectors.packages.finding import package_names
 from gateway.identity import normal_email
 from gateway.policy.signature import TrustedKey, read_public
 from gateway.policy.terms import Place, Problem
+from gateway.settings import single
 from gateway.settings.connectors import read_connectors
 from gateway.settings.issuers import read_issuers
 from gateway.settings.limits import read_address_limits
@@ -38,16 +36,10 @@ from gateway.settings.values import References, Table, read_secret, suggestion
 
 T = TypeVar("T")
 
-DEFAULT_BIND: Final = "127.0.0.1:4001"
 DEFAULT_ADMIN: Final = "admin@example.com"
 LEAST_SECRET_LENGTH: Final = 32
 MOST_KEY_BYTES: Final = 4096
 FILES: Final = ("ostiary.toml", "upstreams.toml", "connectors.toml", "servers.toml", "tools.toml")
-
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?")
-_SECRET_ID: Final = re.compile(r"[a-z0-9-]{1,32}")
-_DATABASE: Final = re.compile(r"[a-z0-9_]{1,60}")
-_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:
@@ -89,13 +81,13 @@ class _Loading:
             folder=self.folder,
             root=self.root,
             mode=mode,
-            name=server.parsed("name", _name, "ostiary"),
+            name=server.parsed("name", single.name, "ostiary"),
             host=host,
             port=port,
             public_url=self._public_url(server, mode, host, port),
-            trusted_proxies=server.texts("trusted_proxies", _network),
-            allowed_hosts=server.texts("allowed_hosts", _host),
-            allowed_origins=server.texts("allowed_origins", _origin),
+            trusted_proxies=server.texts("trusted_proxies", single.network),
+            allowed_hosts=server.texts("allowed_hosts", single.host),
+            allowed_origins=server.texts("allowed_origins", single.origin),
             secrets=self._secrets(server, mode, store_settings),
             accept_key_in_query=server.flag("accept_key_in_query", True),
             keepalive_s=server.number("keepalive_s", 25, 1, 300),
@@ -144,8 +136,8 @@ class _Loading:
                 self.problems.append(Problem(Place(f"{self.folder.name}/{path.name}"), sentence))
 
     def _bind(self, server: Table) -> tuple[str, int]:
-        host, port = server.parsed("bind", _bind, _bind(DEFAULT_BIND))
-        return host, self._variable("PORT", _port, port)
+        host, port = server.parsed("bind", single.bind, single.bind(single.DEFAULT_BIND))
+        return host, self._variable("PORT", single.port_of, port)
 
     def _mode(self, server: Table, host: str) -> Mode:
         exposed = self._exposure(host)
@@ -167,7 +159,7 @@ class _Loading:
 
     def _public_url(self, server: Table, mode: Mode, host: str, port: int) -> str:
         default = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        url = server.parsed("public_url", _origin, default)
+        url = server.parsed("public_url", single.origin, default)
         if mode is Mode.PRODUCTION and not url.startswith("https://"):
             server.problem(
                 "production needs `public_url`, the https address under which clients reach this server", "public_url"
@@ -179,9 +171,9 @@ class _Loading:
         if uri and not uri.startswith(("mongodb://", "mongodb+srv://")):
             self._environment_problem("MONGODB_URI", "is to start with `mongodb://` or `mongodb+srv://`")
         return StoreSettings(
-            path=self.root / store.parsed("path", _database_file, "var/ostiary.db"),
+            path=self.root / store.parsed("path", single.database_file, "var/ostiary.db"),
             uri=Secret(uri) if uri else None,
-            database=self._variable("MONGODB_DB", _database, "ostiary"),
+            database=self._variable("MONGODB_DB", single.database, "ostiary"),
         )
 
     def _secrets(self, server: Table, mode: Mode, store: StoreSettings) -> tuple[MasterSecret, ...]:
@@ -199,7 +191,7 @@ class _Loading:
         return self._development_secret(store.path.with_suffix(".secret"))
 
     def _secret(self, entry: Table) -> MasterSecret | None:
-        id = entry.parsed("id", _secret_id, "")
+        id = entry.parsed("id", single.secret_id, "")
         if not entry.has("id"):
             entry.problem('a secret needs an `id`, such as `id = "a"`')
         value = entry.reference(self.references, more=("id",))
@@ -224,7 +216,7 @@ class _Loading:
         return ()
 
     def _policy(self, policy: Table, mode: Mode) -> Path:
-        path = self.root / policy.parsed("folder", _path, "policies")
+        path = self.root / policy.parsed("folder", single.path, "policies")
         if mode is Mode.DEVELOPMENT and not path.is_dir():
             policy.problem(f"there is no policy folder `{os.path.relpath(path, self.root)}`", "folder")
         return path
@@ -240,7 +232,7 @@ class _Loading:
         return tuple(found) if len(self.problems) == before else ()
 
     def _trusted_key(self, trusted: Table) -> TrustedKey | None:
-        id, before = trusted.parsed("id", _secret_id, ""), len(self.problems)
+        id, before = trusted.parsed("id", single.secret_id, ""), len(self.problems)
         if not trusted.has("id"):
             trusted.problem('a trusted key needs an `id`, such as `id = "ann"`')
         given = [form for form in ("key", "file") if trusted.has(form)]
@@ -260,16 +252,16 @@ class _Loading:
             raise ValueError(f"`{name}` cannot be read: {(error.strerror or 'unknown error').lower()}") from None
 
     def _audit(self, audit: Table) -> AuditSettings:
-        jsonl = audit.parsed("jsonl", _path, "off")
+        jsonl = audit.parsed("jsonl", single.path, "off")
         target = {"off": "", "stdout": "stdout"}.get(jsonl, str(self.root / jsonl))
-        failing = audit.parsed("on_failure", _on_failure, "refuse")
+        failing = audit.parsed("on_failure", single.on_failure, "refuse")
         settings = AuditSettings(target, audit.integer("retention_days", 90, 1, 36_500), failing)
         audit.close()
         return settings
 
     def _node(self, node: Table) -> NodeSettings:
-        bind = self._variable("OSTIARY_NODE_BIND", _internal, node.parsed("bind", _internal, ""))
-        address = self._variable("OSTIARY_NODE_ADDRESS", _reached, node.parsed("address", _reached, bind))
+        bind = self._variable("OSTIARY_NODE_BIND", single.internal, node.parsed("bind", single.internal, ""))
+        address = self._variable("OSTIARY_NODE_ADDRESS", single.reached, node.parsed("address", single.reached, bind))
         if address and not bind:
             node.problem("an `address` needs a `bind`, where this node listens for the others", "address")
         node.close()
@@ -317,95 +309,3 @@ def _create_secret(path: Path) -> bool:
     finally:
         draft.unlink()
     return True
-
-
-def _bind(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if bare != "localhost":
-        try:
-            ipaddress.ip_address(bare)
-        except ValueError:
-            raise ValueError(f"`{text}` is not an IP address and a port such as `{DEFAULT_BIND}`") from None
-        if (":" in bare) != (bare != host):
-            raise ValueError(f"`{text}`: an IPv6 address, and only that, stands in brackets: `[::1]:4001`")
-    return bare, _port(port)
-
-
-def _internal(text: str) -> str:
-    _bind(text)
-    return text
-
-
-def _reached(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if _HOST.fullmatch(host) is None or ":" in host.partition("]")[2]:
-        raise ValueError(f"`{text}` is not a host and a port such as `10.0.0.5:4101`")
-    _port(port)
-    return text
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 65_536):
-        raise ValueError(f"`{text}` is not a port between 1 and 65535")
-    return int(text)
-
-
-def _origin(text: str) -> str:
-    """``scheme://host[:port]`` in lower case, without a slash at the end."""
-    plain = text.lower().removesuffix("/")
-    scheme, _, rest = plain.partition("://")
-    if scheme not in ("http", "https") or _HOST.fullmatch(rest) is None or not urlsplit(plain).hostname:
-        raise ValueError(f"`{text}` is not an address such as `https://mcp.example.com` (no path, no user name)")
-    return plain
-
-
-def _host(text: str) -> str:
-    if _HOST.fullmatch(text.lower()) is None:
-        raise ValueError(f"`{text}` is not a `host` or `host:port`")
-    return text.lower()
-
-
-def _network(text: str) -> IPv4Network | IPv6Network:
-    network = ipaddress.ip_network(text)
-    if network.prefixlen == 0:
-        raise ValueError(f"`{text}` trusts everybody; name the addresses of your proxies")
-    return network
-
-
-def _name(text: str) -> str:
-    if _NAME.fullmatch(text) is None:
-        raise ValueError(f"`{text}` is not a name of up to 64 letters, digits, spaces and `._-`")
-    return text
-
-
-def _on_failure(text: str) -> str:
-    if text not in ("refuse", "continue"):
-        raise ValueError(f"`{text}` is not one of `refuse`, `continue`")
-    return text
-
-
-def _path(text: str) -> str:
-    if not text or "\0" in text:
-        raise ValueError("is not a path")
-    return text
-
-
-def _database_file(text: str) -> str:
-    if "://" in text:
-        raise ValueError("is a file; for MongoDB set MONGODB_URI")
-    if Path(text).name in ("", "..") or Path(text).suffix == ".secret":
-        raise ValueError(f"`{text}` is not the path of a database file, such as `var/ostiary.db`")
-    return _path(text)
-
-
-def _secret_id(text: str) -> str:
-    if _SECRET_ID.fullmatch(text) is None:
-        raise ValueError(f"`{text}` is not an id of a to z, 0 to 9 and hyphens")
-    return text
-
-
-def _database(text: str) -> str:
-    if _DATABASE.fullmatch(text) is None:
-        raise ValueError(f"`{text}` is not a database name of a to z, 0 to 9 and `_`")
-    return text

@@ -225,8 +225,8 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file. ``on_failure`` is ``refuse`` or ``continue``: what becomes
-    of calls that cannot be recorded.
+    """``jsonl`` is ``""`` (off), ``stdout`` or the path of a file. ``on_failure`` is ``refuse`` or ``continue``: what
+    becomes of calls that cannot be recorded.
     """
 
     jsonl: str

@@ -6,7 +6,19 @@ from msgspec import structs
 from gateway.audit import AuditEntry
 from gateway.policy.bundle import Bundle, bundle_hash, encode
 from gateway.policy.terms import Access
-from gateway.records import EndUser, Grant, MailedCode, PolicyHead, Registration, ShadowHead, SignIn, Tally, User
+from gateway.records import (
+    Checkpoint,
+    EndUser,
+    Grant,
+    MailedCode,
+    PolicyHead,
+    Registration,
+    ShadowHead,
+    SignIn,
+    Tally,
+    User,
+    Worker,
+)
 from gateway.store.base import Store
 from tests.policy.builders import access, bundle
 from tests.store import test_contract as contract
@@ -25,6 +37,10 @@ SAMPLES = {
     "sign_ins": SignIn(id="h1", subject="user:a", how="key"),
     "mailed_codes": MailedCode(id="h1", subject="user:a", code="h2", tries=2**53),
     "registrations": Registration(id="r1", issuer="https://i", client_id="c", redirect_uri="https://r"),
+    "workers": Worker(id="w1", node="n1", socket="/run/w1", address="10.0.0.5:4101"),
+    "checkpoints": Checkpoint(
+        id="c1", start=2, start_link="ab", number=2**53, link="cd", at=7, key="k1", signature="ef"
+    ),
     "tallies": Tally(id="n1", until=2**53, counts={"a.$b": ((2**53, 3),)}),
 }
 PEOPLE = ("user:alice@example.com", "user:bob@example.com")

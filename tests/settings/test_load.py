@@ -88,6 +88,7 @@ def test_every_commented_default_of_the_sample_is_a_setting(folder):
     lines = [line.removeprefix("# ") for line in sample.splitlines() if re.match(r"# ([a-z_]+ = |    \{ id|\])", line)]
     assert len(lines) >= 17
     tables = {
+        'bind = "10': "[node]",
         "failures =": "[limits]",
         "path =": "[store]",
         "folder =": "[policy]",

@@ -192,6 +192,7 @@ async def wait(name: str) -> dict[str, Any]:
 async def doze(ctx: Any) -> dict[str, Any]:
     if ctx.close_sse_stream is None:
         return words("stayed")
+    await anyio.sleep(0.05)  # so that the client has heard how it comes back
     await ctx.close_sse_stream()
     await anyio.sleep(0.05)
     return words("came back")
