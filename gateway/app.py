@@ -25,6 +25,7 @@ from gateway.assembly.offered import Offered, known_names
 from gateway.assembly.proven import protected, proven
 from gateway.assembly.rules import rulebook
 from gateway.assembly.servers import connectors_of, ourselves, servers_of
+from gateway.assembly.watched import Watched
 from gateway.audit.checkpoints import USE, Checkpoints, Signer
 from gateway.audit.masking import keyed_hash
 from gateway.audit.purging import purge
@@ -135,6 +136,7 @@ class Gateway:
         self._sessions = Sessions(self._released, mint=self._company.names.mint)
         self._parking = Parking()
         self._sentinel = Sentinel(settings.check_one_in, self.follower.decide_plainly)
+        self._watched = Watched(settings, self.follower, self._audit, self._sessions)
         self._pipeline = self._piped()
         linked = self._accounts.linked
         self._operations = Operations(self._pipeline, linked.linking, linked.listing, linked.lending)
@@ -224,6 +226,7 @@ class Gateway:
             knocks=Knocks(Rates(settings.limits.failures, settings.limits.visits)),
             shadow=self.follower.shadow,
             sentinel=self._sentinel,
+            passed=self._watched.metrics.passed,
             builtins=self._administration.builtins,
             targets=self._administration.targets,
             proofs=proven(
@@ -253,7 +256,7 @@ class Gateway:
         return Plane(
             mcp=Endpoint(self._pipeline, self._sessions, rules, now_ms, self._company.others),
             sse=SseEndpoint(self._pipeline, self._sessions, rules, now_ms, self._admits, self._company.others),
-            pages=cast("App", pages(lambda: self.follower.readiness(now_ms()), *self._blueprints())),
+            pages=cast("App", pages(self._watched, *self._blueprints())),
             hosts=hosts,
             trusted_proxies=settings.trusted_proxies,
             pipeline=self._pipeline,

@@ -28,7 +28,7 @@ from gateway.servers.rows import all_grants, grants_of
 from gateway.shadow import Shadow
 from gateway.snapshot import Snapshot, told_of
 from gateway.standing import NEVER, Standing
-from gateway.store.base import Changes, NotFound, Store, Unavailable
+from gateway.store.base import Changes, Heads, NotFound, Store, Unavailable
 
 POLL_SQLITE_S: Final = 0.5
 POLL_MONGO_S: Final = 1.0
@@ -104,6 +104,7 @@ class Follower:
         self._settled_at = 0
         self._next_expiry = NEVER
         self._complaint = ""
+        self._store_down = False
 
     def decide_plainly(self) -> None:
         """Decide by Casbin's own loop over all rows from now on, in this and every later snapshot."""
@@ -136,6 +137,11 @@ class Follower:
             if self._loading is None or not await asyncio.shield(self._loading):
                 return
             await self._poll()
+
+    @property
+    def store_answers(self) -> bool:
+        """Whether the last look at the store found it."""
+        return not self._store_down
 
     def readiness(self, now: int) -> Readiness:
         """Whether calls are decided at ``now`` (ms since the epoch); also what will make them stop being so."""
@@ -202,7 +208,7 @@ class Follower:
         """
         async with self._polling:
             asked = self._clock()
-            heads = await self._store.heads()
+            heads = await self._heads()
             changes = await self._store.changes(self._seq) if heads.changes != self._seq else None
             for watcher in self._watchers:  # before the changes count as seen: what fails here is told again
                 watcher(changes)
@@ -218,6 +224,15 @@ class Follower:
             elif self._loading is None:
                 self._loading = asyncio.create_task(self._load(heads.policy), name="policy")
             self.shadow.look(heads.shadow, self.current.policy)
+
+    async def _heads(self) -> Heads:
+        try:
+            heads = await self._store.heads()
+        except Unavailable:
+            self._store_down = True
+            raise
+        self._store_down = False
+        return heads
 
     def _confirm(self, asked: int) -> None:
         if self._unreadable:

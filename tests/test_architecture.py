@@ -116,6 +116,10 @@ MAY_IMPORT = {
     ),
     "gateway.imports.documents": ("gateway.policy.terms",),
     "gateway.imports.sources": ("gateway.imports.documents", "gateway.store.mongo_client"),
+    "gateway.observing": ("gateway.audit", "gateway.policy.terms", "gateway.settings.terms"),
+    "gateway.assembly.watched": (
+        *("gateway.audit", "gateway.follower", "gateway.observing", "gateway.sessions", "gateway.settings"),
+    ),
     "gateway.pacing": ("gateway.policy",),
     "gateway.follower": (
         *("gateway.identity", "gateway.policy", "gateway.records", "gateway.store.base", "gateway.folder_mode"),
@@ -145,6 +149,7 @@ MAY_IMPORT = {
             "gateway.shadow",
             "gateway.sealing",
             "gateway.errors",
+            "gateway.observing.times",
             "gateway.pacing",
         ),
     ),
@@ -263,6 +268,7 @@ ONLY_IN = {
     "rich": ("gateway.cli",),
     "yaml": ("gateway.plain_yaml",),
     "hypercorn": ("gateway.cli",),
+    "prometheus_client": ("gateway.observing.metrics",),
 }
 PURE = ("gateway.policy", "gateway.analysis", "gateway.mcp", "gateway.plain_yaml", "connectors.openapi")
 IMPURE = {

@@ -74,6 +74,8 @@ PLACES = {
     ("tools", "_named", "table"): "[secrets.{name}]",
     ("mail", "read_mail", "table"): "[mail]",
     ("issuers", "_issuer", "table"): "[issuers.{name}]",
+    ("metrics", "read_metrics", "top"): "",
+    ("metrics", "read_metrics", "table"): "[metrics]",
     ("limits", "read_address_limits", "top"): "",
     ("limits", "read_address_limits", "table"): "[limits]",
 }
@@ -83,7 +85,7 @@ PLACES = {
 def asked_for() -> dict[str, set[str]]:
     """The keys that ``gateway.settings`` asks for, by section; ``""`` has the sections that are not the operator's."""
     found: dict[str, set[str]] = {}
-    for module in ("load", "upstreams", "personal", "connectors", "issuers", "limits", "mail", "tools"):
+    for module in ("load", "upstreams", "personal", "connectors", "issuers", "limits", "mail", "metrics", "tools"):
         for function in ast.walk(ast.parse(CODE[ROOT / "gateway" / "settings" / f"{module}.py"])):
             if not isinstance(function, ast.FunctionDef):
                 continue

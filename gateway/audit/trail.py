@@ -112,6 +112,11 @@ class Audit:
     def _unable(self) -> bool:
         return len(self._waiting) >= self._most or self._writer is None or self._writer.done()
 
+    @property
+    def waiting(self) -> int:
+        """How many entries are not in the store yet."""
+        return len(self._waiting)
+
     def record(self, entry: AuditEntry) -> None:
         """Take an entry; it will be written in its turn."""
         if len(self._waiting) >= 2 * self._most:

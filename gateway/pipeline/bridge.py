@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Final
 
 from connectors.base import NOT_ASKED, Connection, UpstreamError
@@ -67,9 +68,12 @@ class Errand:
     params: Params
 
     async def open(self) -> Connection:
-        return await self.offer.connector.open(
+        began = perf_counter()
+        opened = await self.offer.connector.open(
             self.way.subject.name, self.account.owner, self.way.capabilities, credential=self.account.id
         )
+        self.way.passage.times.connected = perf_counter() - began
+        return opened
 
     @property
     def claim(self) -> Claim:

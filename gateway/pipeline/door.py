@@ -29,7 +29,7 @@ from gateway.pipeline.bridge import Bridge
 from gateway.pipeline.buckets import Buckets
 from gateway.pipeline.connecting import Connecting, Linker
 from gateway.pipeline.custom import NO_TARGETS, Targets
-from gateway.pipeline.entrance import Entrance, Following
+from gateway.pipeline.entrance import Entrance, Following, Passed, unobserved
 from gateway.pipeline.knocks import Knocks
 from gateway.pipeline.news import Judges, News, Sights, list_changed, turned, updated
 from gateway.pipeline.passage import NOBODY, Origin, Passage
@@ -73,6 +73,7 @@ class Pipeline:
         linker: Linker | None = None,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
+        passed: Passed = unobserved,
         bounds: Bounds = USUAL,
         buckets: Buckets | None = None,
         knocks: Knocks | None = None,
@@ -94,6 +95,7 @@ class Pipeline:
             serves=directory.serves,
             shadow=shadow,
             sentinel=sentinel,
+            passed=passed,
             node=node,
             offset=offset,
             clock=clock,

@@ -8,14 +8,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from connectors.base import UpstreamError
+from gateway.audit import AuditEntry
 from gateway.audit.masking import Hash
 from gateway.audit.trail import Audit
 from gateway.errors import Refusal, Unauthenticated, Unavailable
 from gateway.follower import now_ms
 from gateway.identity import INVALID, missing
+from gateway.observing.times import Times
 from gateway.pipeline import answers
 from gateway.pipeline.arriving import NO_PROOFS, Arrival, Proofs, by_key, came
 from gateway.pipeline.buckets import SERVER, Buckets, caller
@@ -41,10 +43,17 @@ class Following(Protocol):
     async def at_least(self, version: str, within_s: float) -> bool: ...
 
 
+Passed: TypeAlias = Callable[[AuditEntry, Times], None]
+
+
+def unobserved(_: AuditEntry, times: Times) -> None:
+    """Nobody counts."""
+
+
 class Entrance:
     """``clock`` tells ms since the epoch; ``offset`` is minutes east of UTC; a snapshot that was not confirmed for
     ``stale_after`` seconds decides nothing. ``hashed`` hides what an audit entry must not show. ``shadow`` and
-    ``sentinel`` are shown each decision about one use of one thing.
+    ``sentinel`` are shown each decision about one use of one thing, ``passed`` every entry with the times that it took.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Entrance:
         serves: Callable[[str], bool] = lambda _: True,
         shadow: Shadow | None = None,
         sentinel: Sentinel | None = None,
+        passed: Passed = unobserved,
         node: str = "",
         offset: int = 0,
         clock: Callable[[], int] = now_ms,
@@ -74,6 +84,7 @@ class Entrance:
         self._stale_after_ms = stale_after * 1000
         self._shadow = shadow
         self._sentinel = sentinel
+        self._passed = passed
         self._node = node
         self._offset = offset
         self.now = clock
@@ -157,7 +168,9 @@ class Entrance:
             self.record(passage)
 
     def record(self, passage: Passage) -> None:
-        self._audit.record(passage.entry(self._hashed, self._node))
+        entry = passage.entry(self._hashed, self._node)
+        self._audit.record(entry)
+        self._passed(entry, passage.times)
 
     def admit(self, passage: Passage) -> Judge:
         """Whoever judges this passage to its end. Raises ``Unauthenticated``, ``Unavailable``."""

@@ -15,6 +15,7 @@ from gateway.audit.question import question_of
 from gateway.catalogue.views import Offer
 from gateway.errors import Denied, Fault, NotConnected, Refusal, Unanswered, UpstreamFailed
 from gateway.mcp.terms import Kind
+from gateway.observing.times import Times
 from gateway.pipeline.accounts import Account
 from gateway.pipeline.buckets import Reading, check
 from gateway.policy.engine import Policy
@@ -83,6 +84,7 @@ class Passage:
     outcome: str = "ok"
     error: str = ""
     cached: bool = False
+    times: Times = field(default_factory=Times)
     began: float = field(default_factory=time.perf_counter)
 
     @property

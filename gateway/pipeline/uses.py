@@ -8,10 +8,11 @@ on. This file knows no method of MCP but those that it is told.
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from time import perf_counter
 from typing import Final
 
 from gateway.catalogue.views import Offer, Target
-from gateway.errors import InvalidArguments, NotConnected, UnknownConnection
+from gateway.errors import InvalidArguments, NotConnected, UnknownConnection, UpstreamFailed
 from gateway.mcp import eras
 from gateway.mcp.calls import mismatch
 from gateway.mcp.input_required import InputRequired
@@ -66,7 +67,9 @@ class Uses:
         several of one owner would do.
         """
         judge = way.judge
+        began = perf_counter()
         decided = [judge.decided(offer, each, args) for each in self.serving(way, offer)]
+        way.passage.times.decided += perf_counter() - began
         allowed = [each for each in decided if each[2].allowed]
         account, chain, decision = (allowed or decided)[0]
         way.passage.concerns(offer, account)
@@ -118,13 +121,27 @@ class Uses:
         self, way: Way, offer: Offer, account: Account, method: str, params: Params, wanted: Params
     ) -> Params | InputRequired:
         """What is answered; by a platform, in the shape that the server wants, and maybe remembered from before."""
-        ask = partial(self._connecting.send, way, offer, account, method, params, wanted)
+        ask = partial(self._reached, way, offer, account, method, params, wanted)
         if method != "tools/call" or not answers_for(offer).platform:
             return await ask()
         result = await self._remembering.send(way, offer, account, params, ask)
         if way.server is None or not way.server.shaping or isinstance(result, InputRequired):
             return result
         return shaped(result, offer.parameters)
+
+    async def _reached(
+        self, way: Way, offer: Offer, account: Account, method: str, params: Params, wanted: Params
+    ) -> Params | InputRequired:
+        """What is answered by whom the call goes to, with the time that it took."""
+        times, began = way.passage.times, perf_counter()
+        times.connector = (offer if offer.target is None else offer.target.offer).connector.id
+        try:
+            return await self._connecting.send(way, offer, account, method, params, wanted)
+        except UpstreamFailed:
+            times.failed = True
+            raise
+        finally:
+            times.upstream = perf_counter() - began
 
     def count(self, way: Way, *objects: str) -> None:
         """Count one call of limited objects, once for each limit of its subject, and of the server: all of them, or

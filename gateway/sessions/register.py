@@ -135,6 +135,11 @@ class Sessions:
             del self._streams[stream]
             self._release(stream.subject, stream.domain, stream.subscribed)
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     def streams(self) -> Iterator[Stream]:
         """The open streams, as they are now."""
         return iter(list(self._streams))

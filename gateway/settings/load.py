@@ -21,6 +21,7 @@ from gateway.settings.connectors import read_connectors
 from gateway.settings.issuers import read_issuers
 from gateway.settings.limits import read_address_limits
 from gateway.settings.mail import read_mail
+from gateway.settings.metrics import read_metrics
 from gateway.settings.terms import (
     AuditSettings,
     MasterSecret,
@@ -109,6 +110,7 @@ class _Loading:
             mail=read_mail(top, self.references, mode),
             issuers=read_issuers(top),
             limits=read_address_limits(top),
+            metrics=read_metrics(top, self.references),
             http=made.http,
             handlers=made.handlers,
             named_secrets=made.secrets,

@@ -235,6 +235,14 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Who may read the metrics: requests from ``allow``, and whoever brings ``token``."""
+
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that was set. Times are in seconds, sizes in bytes; every path is absolute."""
 
@@ -274,6 +282,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     workers: int = 1
     node: NodeSettings = field(default_factory=NodeSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     notes: tuple[str, ...] = ()
     """What the operator should hear at start, one sentence each."""
 

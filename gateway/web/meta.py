@@ -1,11 +1,11 @@
 """The only Quart app: what a probe asks of the server itself, and the pages and routes that are handed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeAlias
 
 from quart import Blueprint, Quart, Request, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from gateway.web.api.envelope import FAULT, problem
 
@@ -28,18 +28,23 @@ class Bounded(Request):
         super().__init__(method, scheme, path, *parts, **{**more, "max_content_length": most})
 
 
-class Ready(Protocol):
-    """Whether this process decides, by which policy, and what stands against it (``gateway/follower.py``)."""
+class Sight(Protocol):
+    """What can be seen of this process (``gateway/observing/``), and by whom."""
 
     @property
     def ready(self) -> bool: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def reasons(self) -> Sequence[str]: ...
+
+    def details(self) -> Mapping[str, Any]:
+        """How it stands, for whoever may know."""
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The metrics, and their media type."""
+
+    def may_watch(self, address: str, headers: Mapping[str, str], *, forwarded: bool) -> bool:
+        """Whether somebody may know more than that it is ready."""
 
 
-def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
+def pages(sight: Sight, *blueprints: Routes) -> Quart:
     """The Quart app for everything but the data plane; an error is JSON where a blueprint does not say otherwise."""
     app = Quart("gateway.web", static_folder=None)
     app.request_class = Bounded
@@ -52,9 +57,16 @@ def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
 
     @app.get("/ready")
     async def ready() -> tuple[Response, int]:
-        found = readiness()
-        told = jsonify(ready=found.ready, policy=found.version, reasons=list(found.reasons))
-        return told, 200 if found.ready else 503
+        ready = sight.ready
+        told = sight.details() if _watches(sight) else {"ready": ready}
+        return jsonify(told), 200 if ready else 503
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        if not _watches(sight):
+            raise NotFound
+        body, kind = sight.exposition(request.headers.get("accept", ""))
+        return Response(body, content_type=kind, headers={"cache-control": "no-store"})
 
     @app.get("/status")
     async def status() -> Response:
@@ -74,6 +86,12 @@ def pages(readiness: Callable[[], Ready], *blueprints: Routes) -> Quart:
         return _told(500, "Internal error")
 
     return app
+
+
+def _watches(sight: Sight) -> bool:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    address = request.remote_addr or ""
+    return sight.may_watch(address, headers, forwarded=request.scope.get("state", {}).get("forwarded", False))
 
 
 def _told(status: int, name: str) -> Response:

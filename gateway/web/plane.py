@@ -77,7 +77,9 @@ class Plane:
             raise Malformed("Content-Length and Transfer-Encoding contradict each other; send one of them")
         root, domain, token = place
         if root not in ROOTS:
-            await show(self.pages, {**scope, "client": (incoming.address, 0)}, incoming, send)
+            peer = scope["client"][0] if scope.get("client") else ""
+            told = {**scope.get("state", {}), "forwarded": incoming.address != peer}
+            await show(self.pages, {**scope, "client": (incoming.address, 0), "state": told}, incoming, send)
         elif not _leads_on(place):
             raise Unknown("there is nothing at this path", code=-32600, status=404)
         elif root == "mcp":

@@ -9,7 +9,6 @@ import pytest
 
 from gateway.catalogue import Server
 from gateway.errors import Malformed
-from gateway.follower import Readiness
 from gateway.mcp.terms import Notification
 from gateway.policy.terms import MAIN, Subject
 from gateway.sessions import RUNNING, Stream
@@ -20,7 +19,24 @@ from tests.builders import ALL, AMY, BOB, Door
 from tests.fakes import Sent, echo, slack
 from tests.web.plane import MODERN, MODERN_META, Exchange, Front, message, until
 
-NOT_READY = Readiness(ready=False, version="3.7", reasons=("no policy was ever confirmed",))
+
+class Told:
+    """What can be seen of a process that is, or is not, ready; by whom has leave to."""
+
+    def __init__(self, *, ready: bool, watched: bool = False) -> None:
+        self.ready, self.watched = ready, watched
+
+    def details(self) -> dict[str, Any]:
+        return {"ready": self.ready, "reasons": ["no policy was ever confirmed"]}
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        return b"", "text/plain"
+
+    def may_watch(self, address: str, headers: Any, *, forwarded: bool) -> bool:
+        return self.watched
+
+
+NOT_READY = Told(ready=False)
 
 
 def held(gate: asyncio.Event) -> Any:
@@ -85,7 +101,7 @@ async def test_a_path_or_name_of_the_sender_never_stands_as_transport():
 
 
 async def test_a_page_is_answered_after_the_body_has_come_so_that_the_connection_can_be_used_again():
-    exchange = Front(pages=pages(lambda: NOT_READY)).open("POST", "/nowhere", None, content_length="4")
+    exchange = Front(pages=pages(NOT_READY)).open("POST", "/nowhere", None, content_length="4")
     exchange.give(b"ha", more=True)
     for _ in range(50):
         await asyncio.sleep(0)
@@ -97,7 +113,7 @@ async def test_a_page_is_answered_after_the_body_has_come_so_that_the_connection
 
 async def test_a_page_whose_body_does_not_come_says_that_the_connection_ends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gateway.web.asgi.LEAVE_S", 0.01)
-    exchange = Front(pages=pages(lambda: NOT_READY)).open("POST", "/nowhere", None, content_length="4")
+    exchange = Front(pages=pages(NOT_READY)).open("POST", "/nowhere", None, content_length="4")
     assert (await exchange.done()).status == 404
     assert exchange.headers["connection"] == "close"
 
@@ -424,12 +440,13 @@ async def test_a_request_may_demand_a_policy_version(demand: str, status: int):
         assert len(front.door.entries) == 1
 
 
-async def test_readiness_is_told_with_its_reasons():
-    exchange = await Front(pages=pages(lambda: NOT_READY)).open("GET", "/ready", x_apikey=None).done()
-    assert exchange.status == 503
-    assert exchange.told == {"ready": False, "policy": "3.7", "reasons": ["no policy was ever confirmed"]}
-    ready = Readiness(ready=True, version="3.7")
-    assert (await Front(pages=pages(lambda: ready)).open("GET", "/ready").done()).status == 200
+async def test_readiness_is_told_with_its_reasons_to_who_may_know():
+    exchange = await Front(pages=pages(NOT_READY)).open("GET", "/ready", x_apikey=None).done()
+    assert (exchange.status, exchange.told) == (503, {"ready": False})
+    watched = Told(ready=False, watched=True)
+    exchange = await Front(pages=pages(watched)).open("GET", "/ready", x_apikey=None).done()
+    assert exchange.told == {"ready": False, "reasons": ["no policy was ever confirmed"]}
+    assert (await Front(pages=pages(Told(ready=True))).open("GET", "/ready").done()).status == 200
 
 
 async def test_a_message_of_an_older_client_may_demand_a_policy_version():
