@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test coverage conformance suite peers schema openapi faults nightly check format bench budget bench-policy clean
+.PHONY: run test coverage deploy conformance suite peers schema openapi faults nightly check format bench budget bench-policy clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -45,6 +45,10 @@ openapi: .venv/.test tests/openapi/whole/node_modules/.ready
 # The long faults: a minute without the store, and long runs of cut wires and killed databases.
 faults: .venv/.test
 	$(RUN)/pytest tests/faults
+
+# The files of deploy/, each by the linter of its kind.
+deploy: .envs/deploy/.ready
+	bash deploy/lint.sh
 
 # The proof of the policy once more, with other seeds and with hundreds of times as many examples: it takes hours.
 PROOF := agreement machine laws fuzz fuzz_texts conditions possible rules
@@ -91,6 +95,11 @@ clean:
 .envs/upstreams/.ready: config/upstreams-requirements.txt
 	test -x .envs/upstreams/bin/python || $(PYTHON) -m venv .envs/upstreams
 	.envs/upstreams/bin/python $(PIP) -r $<
+	touch $@
+
+.envs/deploy/.ready: deploy/requirements.txt
+	test -x .envs/deploy/bin/python || $(PYTHON) -m venv .envs/deploy
+	.envs/deploy/bin/python $(PIP) -r $<
 	touch $@
 
 .envs/bench/.ready: benchmarks/requirements.txt
