@@ -5,7 +5,8 @@ cd "$(dirname "$0")"
 tools=../.envs/deploy/bin
 "$tools/hadolint" Containerfile
 "$tools/check-jsonschema" --builtin-schema vendor.compose-spec compose.yaml
-"$tools/crossplane" parse --strict --out /dev/null nginx.conf
+parsed=$("$tools/crossplane" parse --strict nginx.conf)
+[[ $parsed == '{"status":"ok"'* ]] || { echo "$parsed" | head -c 500; exit 1; }  # it ends well whatever it finds
 "$tools/gixy" nginx.conf
 # The program is not installed where this is checked, so another stands in for it; all else is the unit's own.
 unit=$(mktemp -d)
