@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.corridor.conftest import build
-from tests.corridor.house import House, modern, result_of, running, until
+from tests.corridor.house import LENIENT, House, modern, result_of, running, until
 from tests.corridor.test_isolation import INITIALIZE, legacy
 
 
@@ -15,7 +15,7 @@ from tests.corridor.test_isolation import INITIALIZE, legacy
 def small_house(tmp_path: Path, upstreams: str) -> Iterator[House]:
     """A gateway whose lists come in pages of five."""
     house = build(tmp_path, upstreams)
-    (house.folder / "config" / "ostiary.toml").write_text("[server]\npage_items = 5\n")
+    (house.folder / "config" / "ostiary.toml").write_text(f"[server]\npage_items = 5\n{LENIENT}")
     with running(house):
         yield house
 
