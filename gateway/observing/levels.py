@@ -23,8 +23,10 @@ class Levels:
 
     @property
     def ready(self) -> bool:
-        """Whether calls should be sent here."""
-        return self.decides and self.store and not self.full
+        """Whether calls should be sent here. While the store is away we decide by what was confirmed last, until that
+        is stale: else one moment without a store that all nodes share would leave nobody to send calls to.
+        """
+        return self.decides and not self.full
 
     def told(self, upstreams: dict[str, bool]) -> dict[str, Any]:
         """All of it, for whoever may know. Upstreams are told of, and cost no readiness."""

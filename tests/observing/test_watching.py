@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from connectors.base import Secret
 from gateway.audit import AuditEntry
+from gateway.follower import now_ms
 from gateway.observing.levels import Levels
 from gateway.observing.metrics import MOST_VALUES, Metrics
 from gateway.observing.times import Times
@@ -103,7 +104,9 @@ async def test_who_may_watch_is_told_each_part_of_readiness(tmp_path: Path):
     assert told["upstreams"] == {}
 
 
-async def test_a_store_that_is_down_makes_us_unready_and_health_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_store_that_is_away_is_told_at_once_and_makes_us_unready_when_the_policy_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     async with whole(tmp_path, config=WATCHED) as house:
         follower = house.gateway.follower
 
@@ -114,6 +117,9 @@ async def test_a_store_that_is_down_makes_us_unready_and_health_stays(tmp_path: 
             broken.setattr(house.gateway.store, "heads", down)
             with pytest.raises(Unavailable):
                 await follower.catch_up()
+            answer = await house("GET", "/ready", key="")
+            assert (answer.status, answer.json["store"]) == (200, "down")
+            broken.setattr("gateway.assembly.watched.now_ms", lambda: now_ms() + 31_000)
             answer = await house("GET", "/ready", key="")
             assert (answer.status, answer.json["store"]) == (503, "down")
             assert (await house("GET", "/health", key="")).status == 200
