@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP := -m pip install --quiet --disable-pip-version-check
 RUN := .venv/bin
 
-.PHONY: run test coverage deploy conformance suite peers schema openapi faults nightly check format bench budget bench-policy clean
+.PHONY: run test coverage deploy conformance suite peers schema openapi faults nightly check format bench bench-quick bench-people bench-policy budget clean
 
 run: .venv/.run .envs/upstreams/.ready
 	@chmod -R go-w policies config # a policy that others can write is refused
@@ -67,8 +67,17 @@ format: .venv/.test
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 
-bench: .venv/.test .envs/upstreams/.ready
-	$(RUN)/python -m benchmarks.start
+# One call through our gateway and through its peers, interleaved: benchmarks/README.md. ARGS="--rounds 9" makes more rounds.
+BESIDE := policygw airlock contextforge pypi-proxy sdk
+bench: .venv/.test .envs/bench-upstream/.ready $(BESIDE:%=.envs/bench-%/.ready) benchmarks/peers/node_modules/.ready
+	$(RUN)/python -m benchmarks.calls $(ARGS)
+
+# Our own rows alone, in under three minutes.
+bench-quick: .venv/.test .envs/bench-upstream/.ready
+	$(RUN)/python -m benchmarks.calls --quick $(ARGS)
+
+# The same requests to a gateway with 100 users and to one with 10,000.
+bench-people: .venv/.test
 	$(RUN)/python -m benchmarks.people
 
 # Counted instructions of warm requests, against what benchmarks/budget.json grants. UPDATE=1 writes that anew.
@@ -80,7 +89,7 @@ bench-policy: .venv/.test .envs/bench/.ready
 	$(RUN)/python -m benchmarks.analysis
 
 clean:
-	rm -rf .venv .envs tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules tests/platforms/node_modules tests/openapi/node_modules tests/openapi/whole/node_modules build
+	rm -rf .venv .envs benchmarks/peers/node_modules tests/clients/node_modules tests/conformance/node_modules tests/peers/node_modules tests/platforms/node_modules tests/openapi/node_modules tests/openapi/whole/node_modules build
 
 .venv/.run: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv
@@ -105,6 +114,15 @@ clean:
 .envs/bench/.ready: benchmarks/requirements.txt
 	test -x .envs/bench/bin/python || $(PYTHON) -m venv .envs/bench
 	.envs/bench/bin/python $(PIP) -r $<
+	touch $@
+
+# A peer that does not install here is left out of the benchmark, aloud.
+.envs/bench-%/.ready: benchmarks/peers/%.txt
+	test -x .envs/bench-$*/bin/python || $(PYTHON) -m venv .envs/bench-$*
+	if .envs/bench-$*/bin/python $(PIP) -r $<; then touch $@; else echo "$* does not install and is left out"; rm -rf .envs/bench-$*; fi
+
+benchmarks/peers/node_modules/.ready: benchmarks/peers/package.json benchmarks/peers/package-lock.json .venv/.test
+	cd benchmarks/peers && ../../$(RUN)/python ../../tests/clients/npm.py ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .envs/sdk-v1/.ready: tests/clients/sdk-v1-requirements.txt
